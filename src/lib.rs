@@ -1,0 +1,9 @@
+//! kura: a vendor-neutral archive for the medical images of a group of hospitals.
+//!
+//! The modules stand in the order of their layers, highest first; `ARCHITECTURE.md` says what each may know.
+
+pub mod error;
+
+pub mod model;
+
+pub use error::{Error, Kind, Result};

@@ -1,0 +1,23 @@
+//! Words: the names of things, without I/O, without `async`, without a framework.
+//!
+//! Everything above speaks in these types. A value is parsed once, at the border, and carries its promise from then on.
+
+pub mod attributes;
+pub mod clock;
+pub mod facility;
+pub mod ids;
+pub mod level;
+pub mod path;
+pub mod person_name;
+pub mod transfer_syntax;
+pub mod uid;
+
+pub use attributes::{Attribute, AttributeSet};
+pub use clock::{Clock, Timestamp};
+pub use dicom_core::{Tag, VR};
+pub use facility::{Facility, FacilityCode, FacilityKind, FacilityState};
+pub use ids::{FacilityId, InstanceId, IssuerId, PackId, RegistrationId, SeriesId, StudyId};
+pub use level::{Class, ClassMask, Level};
+pub use path::{FrameList, InstancePath, SeriesPath, StudyPath};
+pub use transfer_syntax::TransferSyntax;
+pub use uid::{SeriesUid, SopClassUid, SopInstanceUid, StudyUid, UidError};
