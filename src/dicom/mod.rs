@@ -1,0 +1,21 @@
+//! Rules: formats and pixels. Bytes in, values out, no I/O, no `async`; safe on hostile input.
+//!
+//! Everything received is hostile until it has been scanned: `scan` reads a file in the portions in which it arrives,
+//! `head` keeps what is worth keeping of it, the rest of the folder makes something of a head.
+
+pub mod bulk;
+pub mod charset;
+pub mod collect;
+pub mod conformance;
+pub mod dictionary;
+pub mod extract;
+pub mod frames;
+pub mod head;
+pub mod json;
+pub mod part10;
+pub mod query;
+pub mod scan;
+pub mod store_response;
+pub mod swap;
+pub mod transcode;
+pub mod window;

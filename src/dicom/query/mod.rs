@@ -1,0 +1,81 @@
+//! A QIDO query string, checked: what is asked for, and what of it was ignored (dicomweb.md section 4).
+
+pub mod decode;
+mod names;
+mod parse;
+#[cfg(test)]
+mod tests;
+mod value;
+mod when;
+
+use super::dictionary::Row;
+use crate::model::{Level, SeriesUid, StudyUid, Tag};
+
+/// One condition of a search.
+#[derive(Clone, Debug)]
+pub struct Match {
+    /// The attribute.
+    pub row: &'static Row,
+    /// What its value must be.
+    pub test: Test,
+}
+
+/// What a value must be. Universal matching is no test: the attribute is merely returned.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Test {
+    /// One of these texts as written, to be compared exactly (UI, and DA as `YYYYMMDD`), upper-cased on both sides (CS), or
+    /// whatever the case (other text).
+    OneOf(Vec<String>),
+    /// A pattern with `*` (any run) and `?` (one character), or one of several; as written, compared like `OneOf`. Some of
+    /// several may be without wildcards.
+    Like(Vec<String>),
+    /// One of these numbers.
+    Numbers(Vec<i64>),
+    /// A closed range of dates or times, normalised to the index's form: `YYYYMMDD`, `HHMMSS.FFFFFF`. `None` is open.
+    Range(Option<String>, Option<String>),
+    /// A person name: one folded pattern for any group, or one for each.
+    Name(NameTest),
+}
+
+/// Patterns for a person name, folded by `person_name::fold`; wildcards are kept.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NameTest {
+    /// Any group matches (Q51).
+    Any(String),
+    /// Each group that is given matches: alphabetic, ideographic, phonetic (Q52).
+    Groups([Option<String>; 3]),
+    /// Every token is a prefix of a component of some group (Q56).
+    Fuzzy(Vec<String>),
+}
+
+/// What a result shows beside the defaults.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Fields {
+    /// Asked for by `includefield`, or used as a match key.
+    pub tags: Vec<Tag>,
+    /// `includefield=all`.
+    pub all: bool,
+}
+
+/// A checked search.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// What a result is.
+    pub level: Level,
+    /// The study of the path.
+    pub study: Option<StudyUid>,
+    /// The series of the path.
+    pub series: Option<SeriesUid>,
+    /// Conditions; all hold.
+    pub matches: Vec<Match>,
+    /// What is shown.
+    pub fields: Fields,
+    /// The longest page.
+    pub limit: u32,
+    /// How many results are passed over.
+    pub offset: u64,
+    /// Whether the exact number of results was asked for (`count=true`).
+    pub count: bool,
+    /// What was ignored: the texts of `Warning: 299`.
+    pub warnings: Vec<String>,
+}
