@@ -1,0 +1,186 @@
+//! `Access`: who asks, for which one facility, with which scopes, and what was touched.
+//!
+//! Made here only: of a person from a verified token, of a duty from the worker or the command line. Without one there is no
+//! `Catalog`, without a `Catalog` no `Visible`, without a `Visible` no bytes (architecture.md 5).
+
+use std::sync::Mutex;
+
+use super::scope::{Scope, ScopeSet};
+use super::token::{Purpose, Rejection, Verified};
+use crate::error::{Error, Kind, Result};
+use crate::model::{Class, ClassMask, Facility, FacilityId, FacilityState};
+
+/// Why something was visible (sharing.md 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// The caller's own facility owns it.
+    Own,
+}
+
+/// One line of the trail: what was handed out, and on which basis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Touched {
+    /// Study Instance UID.
+    pub study: String,
+    /// Why it was visible.
+    pub basis: Basis,
+}
+
+/// A caller's right to ask.
+#[derive(Debug)]
+pub struct Access {
+    subject: String,
+    facility: Facility,
+    scopes: ScopeSet,
+    purpose: Purpose,
+    trail: Mutex<Vec<Touched>>,
+}
+
+/// Leave to store into one facility; made by [`Access::may_store_into_own`] only.
+#[derive(Clone, Debug)]
+pub struct StoreGrant {
+    facility: Facility,
+}
+
+impl StoreGrant {
+    /// The facility that will own what is stored.
+    pub fn facility(&self) -> &Facility {
+        &self.facility
+    }
+}
+
+/// Work that is done for a facility without a person who asks for it. `tests/it/tidy` names the few places that may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty {
+    /// Storing the samples of `kura demo`.
+    Samples,
+}
+
+impl Access {
+    /// The right to do `duty` for `facility`.
+    pub fn on_duty(duty: Duty, facility: Facility) -> Self {
+        match duty {
+            Duty::Samples => {
+                let scopes = ScopeSet::default().with(Scope::DicomWrite);
+                Self::of_person("duty:samples".to_owned(), scopes, facility)
+            }
+        }
+    }
+
+    /// The right of a person or service whose token was verified, for `facility`.
+    pub(crate) fn of_person(subject: String, scopes: ScopeSet, facility: Facility) -> Self {
+        Self {
+            subject,
+            facility,
+            scopes,
+            purpose: Purpose::default(),
+            trail: Mutex::default(),
+        }
+    }
+
+    /// The right that a verified token gives for `facility`, which is the one it names.
+    ///
+    /// # Errors
+    /// - `NoSuchFacility` if `facility` is another one or not active: its people see and store nothing, so they are told
+    ///   at the door instead of being shown an empty archive.
+    /// - `PatientContext` if the token is for one patient only. Such a token must not see more than that patient's
+    ///   identity set (SH-2.3), and nothing here can narrow an answer to one.
+    pub fn from_verified(verified: &Verified, facility: Facility) -> Result<Self, Rejection> {
+        if *verified.facility() != facility.code || facility.state != FacilityState::Active {
+            return Err(Rejection::NoSuchFacility);
+        }
+        if verified.patient().is_some() {
+            return Err(Rejection::PatientContext);
+        }
+        Ok(Self {
+            purpose: verified.purpose(),
+            ..Self::of_person(verified.subject().to_owned(), verified.scopes(), facility)
+        })
+    }
+
+    /// Who asks: the token's `sub`.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// The one facility the caller acts for.
+    pub fn facility(&self) -> &Facility {
+        &self.facility
+    }
+
+    /// Key of the facility.
+    pub fn facility_id(&self) -> FacilityId {
+        self.facility.id
+    }
+
+    /// What for.
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    /// Whether the caller has any scope of the administrative surface, which is not there for anybody else (SH-2.5).
+    pub fn is_administrative(&self) -> bool {
+        self.scopes.is_administrative()
+    }
+
+    /// Whether the caller has `scope`.
+    pub fn allows(&self, scope: Scope) -> bool {
+        self.scopes.contains(scope)
+    }
+
+    /// The classes of own objects that the scopes do not allow to read (sharing.md 3.1, `scope_ok`).
+    pub fn unread(&self) -> ClassMask {
+        Class::ALL
+            .into_iter()
+            .filter(|class| !self.reads(*class))
+            .fold(ClassMask::default(), ClassMask::with)
+    }
+
+    fn reads(&self, class: Class) -> bool {
+        match class {
+            Class::Image | Class::PrKo | Class::Other => self.allows(Scope::DicomRead),
+            Class::Sr | Class::Report => self.allows(Scope::ReportRead),
+            Class::Dose => self.allows(Scope::DoseRead) || self.allows(Scope::DicomRead),
+        }
+    }
+
+    /// Notes that something was handed out.
+    pub fn note(&self, touched: Touched) {
+        let mut trail = self
+            .trail
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !trail.contains(&touched) {
+            trail.push(touched);
+        }
+    }
+
+    /// What was handed out since the last call.
+    pub fn take_trail(&self) -> Vec<Touched> {
+        std::mem::take(
+            &mut self
+                .trail
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        )
+    }
+
+    /// Leave to store into the caller's own facility.
+    ///
+    /// # Errors
+    /// `Kind::Forbidden` without `dicom.write`, or while the facility is not active.
+    pub fn may_store_into_own(&self) -> Result<StoreGrant> {
+        if !self.allows(Scope::DicomWrite) {
+            return Err(Error::new(
+                Kind::Forbidden,
+                "the token lacks the scope dicom.write",
+            ));
+        }
+        if self.facility.state != FacilityState::Active {
+            return Err(Error::new(Kind::Forbidden, "the facility is not active"));
+        }
+        Ok(StoreGrant {
+            facility: self.facility.clone(),
+        })
+    }
+}
