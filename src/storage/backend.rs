@@ -1,0 +1,196 @@
+//! Storage URL to operator, and the store's failures in our words.
+//!
+//! | URL | what it is |
+//! | --- | --- |
+//! | `fs:///absolute/folder` | a folder; the path is taken literally, without percent decoding |
+//! | `memory://` | this process's memory, for tests |
+//!
+//! No layer stands between us and the service. Above all no `RetryLayer`: nearly every error of a file system counts as
+//! temporary there (a full disk included), a retried write may land twice, and a second `fsync` may succeed after the
+//! first one lost the data. A time limit is of no use on a folder; an object store will bring its own layers with its arm.
+
+use std::error::Error as StdError;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use opendal::{ErrorKind, Operator, services};
+
+use super::disk::Disk;
+use crate::{Error, Kind, Result};
+
+/// What this build can store into, as the error for anything else lists it.
+const OFFERED: &str = "fs:///absolute/folder and memory://";
+
+/// Where a storage URL points.
+#[derive(Debug, PartialEq, Eq)]
+enum Target {
+    Folder(PathBuf),
+    Memory,
+}
+
+fn parse(url: &str) -> Result<Target> {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return Err(Error::invalid(format!(
+            "the storage URL has no scheme; this build has {OFFERED}"
+        )));
+    };
+    match scheme {
+        "fs" if Path::new(rest).is_absolute() => Ok(Target::Folder(rest.into())),
+        "fs" => Err(Error::invalid(
+            "the storage URL needs an absolute folder: fs:///absolute/folder",
+        )),
+        "memory" if rest.is_empty() || rest == "/" => Ok(Target::Memory),
+        "memory" => Err(Error::invalid("the storage URL memory:// takes no path")),
+        _ => Err(Error::invalid(format!(
+            "storage `{scheme}` is not in this build, which has {OFFERED}"
+        ))),
+    }
+}
+
+/// Opens the store at `url`. The second value is there where names become durable by syncing folders.
+///
+/// # Errors
+/// `Kind::Invalid` for a URL this build cannot serve, `Kind::Unavailable` for a folder that cannot be used.
+pub(super) async fn open(url: &str) -> Result<(Operator, Option<Disk>)> {
+    let root = match parse(url)? {
+        Target::Memory => {
+            let operator = Operator::new(services::Memory::default()).map_err(unusable)?;
+            return Ok((operator, None));
+        }
+        Target::Folder(root) => root,
+    };
+    let disk = blocking(move || Disk::open(&root))
+        .await?
+        .map_err(unusable)?;
+    let service = services::Fs::default()
+        .root(utf8(disk.root())?)
+        .atomic_write_dir(utf8(disk.temporary())?);
+    Ok((Operator::new(service).map_err(unusable)?, Some(disk)))
+}
+
+fn utf8(path: &Path) -> Result<&str> {
+    path.to_str()
+        .ok_or_else(|| Error::invalid("the path of the storage folder is not UTF-8"))
+}
+
+fn unusable(cause: impl Into<crate::error::BoxError>) -> Error {
+    let cause = cause.into();
+    match io_kind(&*cause) {
+        Some(kind) => {
+            Error::unavailable(format!("the storage folder cannot be used: {kind}"), cause)
+        }
+        None => Error::unavailable("the store cannot be used", cause),
+    }
+}
+
+/// Runs file work on a thread that may wait.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|cause| Error::internal("work on stored bytes was cut off", cause))
+}
+
+/// The kind of the `io::Error` at the bottom of `error`, if there is one.
+fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
+    let mut at = Some(error);
+    let mut found = None;
+    while let Some(error) = at {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            found = Some(io.kind());
+        }
+        at = error.source();
+    }
+    found
+}
+
+/// A write, sync or removal that failed: `Kind::Full` where room ran out, else `Kind::Unavailable`.
+pub(super) fn write_failed(cause: impl Into<crate::error::BoxError>) -> Error {
+    let cause = cause.into();
+    match io_kind(&*cause) {
+        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+            Error::new(Kind::Full, "no room left in the store").with_source(cause)
+        }
+        _ => Error::unavailable("the store did not take the bytes", cause),
+    }
+}
+
+/// A read that failed: `Kind::Internal` where the bytes are not there although a row promised them, else
+/// `Kind::Unavailable`.
+pub(super) fn read_failed(cause: opendal::Error) -> Error {
+    let kind = cause.kind();
+    if kind == ErrorKind::NotFound {
+        Error::internal("a stored object is missing", cause)
+    } else if kind == ErrorKind::RangeNotSatisfied {
+        Error::internal("a stored object is shorter than promised", cause)
+    } else {
+        Error::unavailable("the store did not answer", cause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(url: &str, fragment: &str) {
+        let error = parse(url).unwrap_err();
+        assert_eq!(error.kind(), Kind::Invalid, "{url}");
+        assert!(error.detail().contains(fragment), "{url}: {error}");
+    }
+
+    #[test]
+    fn a_folder_and_memory_are_understood() {
+        assert_eq!(
+            parse("fs:///srv/kura").unwrap(),
+            Target::Folder("/srv/kura".into())
+        );
+        assert_eq!(parse("memory://").unwrap(), Target::Memory);
+        assert_eq!(parse("memory:///").unwrap(), Target::Memory);
+    }
+
+    #[test]
+    fn what_this_build_lacks_is_named_with_what_it_has() {
+        refused("s3://bucket/prefix", "`s3` is not in this build");
+        refused("s3://bucket/prefix", OFFERED);
+        refused("/srv/kura", "no scheme");
+        refused("", "no scheme");
+        refused("fs://srv/kura", "absolute");
+        refused("fs://", "absolute");
+        refused("memory://somewhere", "no path");
+    }
+
+    fn wrapped(kind: io::ErrorKind) -> opendal::Error {
+        opendal::Error::new(ErrorKind::Unexpected, "x").set_source(io::Error::from(kind))
+    }
+
+    #[test]
+    fn a_full_disk_is_told_from_a_broken_one() {
+        assert_eq!(
+            write_failed(wrapped(io::ErrorKind::StorageFull)).kind(),
+            Kind::Full
+        );
+        assert_eq!(
+            write_failed(wrapped(io::ErrorKind::QuotaExceeded)).kind(),
+            Kind::Full
+        );
+        assert_eq!(
+            write_failed(wrapped(io::ErrorKind::Other)).kind(),
+            Kind::Unavailable
+        );
+        assert_eq!(
+            write_failed(io::Error::from(io::ErrorKind::StorageFull)).kind(),
+            Kind::Full
+        );
+    }
+
+    #[test]
+    fn a_missing_object_is_a_defect_and_a_slow_store_is_not() {
+        let missing = opendal::Error::new(ErrorKind::NotFound, "x");
+        assert_eq!(read_failed(missing).kind(), Kind::Internal);
+        assert_eq!(
+            read_failed(wrapped(io::ErrorKind::Other)).kind(),
+            Kind::Unavailable
+        );
+    }
+}

@@ -1,0 +1,23 @@
+//! Port: bytes. The only object I/O; what a byte means is not known here.
+//!
+//! [`vault`] writes and reads objects; [`pack`] puts many stored files and, through [`metadata`], their heads into two of
+//! them; [`gzip`] makes one gzip member of pieces that lie there. Why packs look as they do:
+//! `docs/decisions/0001-pack-format.md`.
+
+mod backend;
+pub mod digest;
+mod disk;
+pub mod footer;
+pub mod frame_table;
+pub mod gzip;
+pub mod inflate;
+pub mod metadata;
+pub mod pack;
+pub mod place;
+mod trailer;
+pub mod vault;
+
+pub use footer::{Footer, read_footer};
+pub use pack::{Entry, PackWriter, Sealed, SealedEntry, seal_all};
+pub use place::{BlobRef, MetaPlace, Piece};
+pub use vault::{Put, Vault};

@@ -1,0 +1,408 @@
+//! The vault: put a stream, read a range, drop.
+//!
+//! An object is written once under a name that is never used again, and cannot be seen before it is whole and durable. The
+//! order is: bytes, `fsync` of the file, rename, `fsync` of each folder whose entries changed. Only after that does
+//! [`Put::close`] return, so a row that is written afterwards never points at nothing.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use opendal::{BufferStream, Operator, Writer};
+use tokio::runtime::Handle;
+
+use super::backend::{self, blocking, read_failed, write_failed};
+use super::disk::{Disk, TEMPORARY};
+use super::place::BlobRef;
+use crate::{Error, Kind, Result};
+
+/// Bytes that go to the store in one write. Smaller writes cost a thread hop each, larger ones only memory.
+const WRITE_BYTES: usize = 1 << 20;
+
+/// Writes in flight: one lands while the next fills. A pack being written so holds at most four times [`WRITE_BYTES`].
+const WRITES_IN_FLIGHT: usize = 2;
+
+/// Bytes of one read. Below it the thread hop of each read shows (stack.md 6).
+const READ_BYTES: usize = 1 << 20;
+
+/// The longest slice that is handed out: actix copies each chunk of a body, and large ones cost it memory and speed.
+const SLICE_BYTES: usize = 128 << 10;
+
+/// Where bytes are. A clone is cheap and is the same store.
+#[derive(Clone)]
+pub struct Vault(Arc<Inner>);
+
+struct Inner {
+    operator: Operator,
+    /// There where names become durable by syncing folders.
+    disk: Option<Arc<Disk>>,
+}
+
+/// An object as a listing shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub object: String,
+    /// Its length in bytes.
+    pub byte_count: u64,
+}
+
+impl Vault {
+    /// Opens the store at `url`: `fs:///absolute/folder`, which is made where it is missing, or `memory://`.
+    ///
+    /// # Errors
+    /// `Kind::Invalid` for a URL this build cannot serve, `Kind::Unavailable` for a store that cannot be used.
+    pub async fn open(url: &str) -> Result<Self> {
+        let (operator, disk) = backend::open(url).await?;
+        Ok(Self(Arc::new(Inner {
+            operator,
+            disk: disk.map(Arc::new),
+        })))
+    }
+
+    /// Begins the object `object`, which nobody sees before [`Put::close`].
+    ///
+    /// # Errors
+    /// `Kind::Internal` for a name that is taken or is no name of an object, `Kind::Unavailable` if the store does not
+    /// answer.
+    pub async fn create(&self, object: &str) -> Result<Put> {
+        check_name(object)?;
+        let operator = &self.0.operator;
+        if operator.exists(object).await.map_err(read_failed)? {
+            return Err(Error::new(
+                Kind::Internal,
+                "the name of an object was given twice",
+            ));
+        }
+        let writer = operator
+            .writer_with(object)
+            .chunk(WRITE_BYTES)
+            .concurrent(WRITES_IN_FLIGHT)
+            .await
+            .map_err(write_failed)?;
+        Ok(Put {
+            vault: self.clone(),
+            object: object.to_owned(),
+            writer: Some(writer),
+            written: 0,
+            has_failed: false,
+            is_unfinished: true,
+        })
+    }
+
+    /// The bytes of `blob`, in slices of at most 128 KiB. Nothing is asked of the store before the stream is polled, and
+    /// nothing is read ahead beyond one read of 1 MiB.
+    ///
+    /// The stream fails with `Kind::Internal` where bytes that were promised are not there, and with `Kind::Unavailable`
+    /// where the store does not answer.
+    pub fn read(&self, blob: &BlobRef) -> BoxStream<'static, Result<Bytes>> {
+        let state = Reading {
+            vault: self.clone(),
+            blob: blob.clone(),
+            stream: None,
+            ready: Bytes::new(),
+        };
+        stream::try_unfold(state, async |mut state| {
+            let slice = state.next().await?;
+            Ok(slice.map(|slice| (slice, state)))
+        })
+        .boxed()
+    }
+
+    /// A few bytes in one piece: at most `cap`.
+    ///
+    /// # Errors
+    /// `Kind::Internal` for a range beyond `cap` or beyond the object, `Kind::Unavailable` if the store does not answer.
+    pub async fn read_small(&self, object: &str, range: Range<u64>, cap: usize) -> Result<Bytes> {
+        let len = range.end.checked_sub(range.start);
+        let len = len.and_then(|len| usize::try_from(len).ok());
+        let Some(len) = len.filter(|len| *len <= cap) else {
+            return Err(Error::new(
+                Kind::Internal,
+                "a stored range is longer than what it may hold",
+            ));
+        };
+        if len == 0 {
+            return Ok(Bytes::new());
+        }
+        let read = self.0.operator.read_with(object).range(range).await;
+        let bytes = read.map_err(read_failed)?.to_bytes();
+        if bytes.len() == len {
+            Ok(bytes)
+        } else {
+            Err(short())
+        }
+    }
+
+    /// The length of an object in bytes.
+    ///
+    /// # Errors
+    /// `Kind::Internal` if it is not there, `Kind::Unavailable` if the store does not answer.
+    pub async fn byte_count(&self, object: &str) -> Result<u64> {
+        let found = self.0.operator.stat(object).await.map_err(read_failed)?;
+        Ok(found.content_length())
+    }
+
+    /// Drops an object; one that is not there is as good as dropped. It does not come back after a power cut.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if the store does not answer.
+    pub async fn delete(&self, object: &str) -> Result<()> {
+        check_name(object)?;
+        let operator = &self.0.operator;
+        if !operator.exists(object).await.map_err(read_failed)? {
+            return Ok(());
+        }
+        operator.delete(object).await.map_err(write_failed)?;
+        self.sync_dirs([object]).await
+    }
+
+    /// Every object whose name begins with the folder `prefix` (`KST/2026/`; empty for all), in no order.
+    pub fn list(&self, prefix: &str) -> BoxStream<'static, Result<Listed>> {
+        let operator = self.0.operator.clone();
+        let prefix = prefix.to_owned();
+        let entries = async move {
+            let lister = operator.lister_with(&prefix).recursive(true).await;
+            Ok::<_, Error>(lister.map_err(read_failed)?.map_err(read_failed))
+        };
+        stream::once(entries)
+            .try_flatten()
+            .try_filter_map(async |entry| {
+                let is_object = entry.metadata().is_file() && check_name(entry.path()).is_ok();
+                Ok(is_object.then(|| Listed {
+                    object: entry.path().to_owned(),
+                    byte_count: entry.metadata().content_length(),
+                }))
+            })
+            .boxed()
+    }
+
+    /// Makes the names of objects that were closed with [`Put::close_unsynced`] durable: each folder is synced once.
+    ///
+    /// # Errors
+    /// `Kind::Full` or `Kind::Unavailable`; the objects must then be taken for lost.
+    pub async fn sync_dirs<'a>(&self, objects: impl IntoIterator<Item = &'a str>) -> Result<()> {
+        let Some(disk) = &self.0.disk else {
+            return Ok(());
+        };
+        let disk = Arc::clone(disk);
+        let objects: Vec<String> = objects.into_iter().map(str::to_owned).collect();
+        blocking(move || disk.sync_names(&objects))
+            .await?
+            .map_err(write_failed)
+    }
+
+    /// Whether the store can be reached.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if not.
+    pub async fn health(&self) -> Result<()> {
+        if let Some(disk) = &self.0.disk {
+            // The folder we write into: on a volume that went away it is no longer there.
+            let found = tokio::fs::metadata(disk.temporary()).await;
+            found.map_err(|cause| Error::unavailable("the storage folder is gone", cause))?;
+            return Ok(());
+        }
+        self.0.operator.check().await.map_err(read_failed)
+    }
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = self.0.operator.info().scheme();
+        f.debug_struct("Vault")
+            .field("scheme", &scheme)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Names are ours: a facility code, digits, a UUID. Whatever else turns up in a folder is no object.
+fn check_name(object: &str) -> Result<()> {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
+    let fits = object
+        .split('/')
+        .all(|part| !part.is_empty() && !part.starts_with('.') && part.bytes().all(is_plain));
+    debug_assert!(TEMPORARY.starts_with('.'));
+    if fits {
+        Ok(())
+    } else {
+        Err(Error::new(Kind::Internal, "not a name of an object"))
+    }
+}
+
+fn short() -> Error {
+    Error::new(Kind::Internal, "a stored object is shorter than promised")
+}
+
+/// A read under way.
+struct Reading {
+    vault: Vault,
+    /// What is still to come from the store.
+    blob: BlobRef,
+    stream: Option<BufferStream>,
+    ready: Bytes,
+}
+
+impl Reading {
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        while self.ready.is_empty() {
+            let left = self.blob.range.end.saturating_sub(self.blob.range.start);
+            if left == 0 {
+                return Ok(None);
+            }
+            let stream = match &mut self.stream {
+                Some(stream) => stream,
+                none => none.insert(open(&self.vault, &self.blob).await?),
+            };
+            let buffer = stream.try_next().await.map_err(read_failed)?;
+            self.ready = buffer.ok_or_else(short)?.to_bytes();
+            let len = self.ready.len() as u64;
+            self.blob.range.start = self.blob.range.start.saturating_add(len);
+            if len > left {
+                return Err(Error::new(
+                    Kind::Internal,
+                    "the store gave more than was asked for",
+                ));
+            }
+        }
+        let slice = self.ready.len().min(SLICE_BYTES);
+        Ok(Some(self.ready.split_to(slice)))
+    }
+}
+
+async fn open(vault: &Vault, blob: &BlobRef) -> Result<BufferStream> {
+    let reader = vault.0.operator.reader_with(&blob.object).chunk(READ_BYTES);
+    let reader = reader.await.map_err(read_failed)?;
+    reader
+        .into_stream(blob.range.clone())
+        .await
+        .map_err(read_failed)
+}
+
+/// An object being written. Dropped unfinished it leaves nothing.
+pub struct Put {
+    vault: Vault,
+    object: String,
+    /// Taken when the object is closed or aborted.
+    writer: Option<Writer>,
+    written: u64,
+    /// A write failed; nothing more is written.
+    has_failed: bool,
+    /// What was written may still lie about.
+    is_unfinished: bool,
+}
+
+impl Put {
+    /// Its name.
+    pub fn object(&self) -> &str {
+        &self.object
+    }
+
+    /// How many bytes were written.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Writes the next bytes, without a copy of them.
+    ///
+    /// # Errors
+    /// `Kind::Full` or `Kind::Unavailable`. A write is never repeated: after a failure the object is lost.
+    pub async fn write(&mut self, bytes: Bytes) -> Result<()> {
+        let len = bytes.len() as u64;
+        let writer = self.writer()?;
+        if let Err(cause) = writer.write(bytes).await {
+            self.has_failed = true;
+            return Err(write_failed(cause));
+        }
+        self.written = self.written.saturating_add(len);
+        Ok(())
+    }
+
+    /// Makes the object whole, durable and visible; gives its length.
+    ///
+    /// # Errors
+    /// `Kind::Full` or `Kind::Unavailable`; the object is then dropped.
+    pub async fn close(self) -> Result<u64> {
+        let vault = self.vault.clone();
+        let object = self.object.clone();
+        let written = self.close_unsynced().await?;
+        vault.sync_dirs([object.as_str()]).await?;
+        Ok(written)
+    }
+
+    /// Makes the object whole and visible, its bytes durable, but not yet its name: several objects that are closed
+    /// together share one [`Vault::sync_dirs`].
+    ///
+    /// # Errors
+    /// `Kind::Full` or `Kind::Unavailable`; the object is then dropped.
+    pub async fn close_unsynced(mut self) -> Result<u64> {
+        self.writer()?;
+        let Some(writer) = self.writer.take() else {
+            return Err(lost());
+        };
+        let held = close_writer(writer).await;
+        if held.as_ref().is_ok_and(|held| *held == self.written) {
+            self.is_unfinished = false;
+            return held;
+        }
+        // It may have its name already.
+        self.vault.0.operator.delete(&self.object).await.ok();
+        held.and_then(|_| Err(lost()))
+    }
+
+    /// Gives the object up.
+    pub async fn abort(mut self) {
+        if let Some(mut writer) = self.writer.take() {
+            self.is_unfinished = writer.abort().await.is_err();
+        }
+    }
+
+    fn writer(&mut self) -> Result<&mut Writer> {
+        match &mut self.writer {
+            Some(writer) if !self.has_failed => Ok(writer),
+            _ => Err(lost()),
+        }
+    }
+}
+
+fn lost() -> Error {
+    Error::new(Kind::Unavailable, "the store did not take the bytes")
+}
+
+/// Closes `writer`; gives the length of what it wrote.
+///
+/// opendal calls `fsync` on the thread that polls it, which would stop every request of that thread for as long as the disk
+/// takes; so it is polled on one that may wait. Closes are as few as packs, so these threads do not run out.
+async fn close_writer(mut writer: Writer) -> Result<u64> {
+    let runtime = Handle::current();
+    let closed = blocking(move || runtime.block_on(writer.close())).await?;
+    Ok(closed.map_err(write_failed)?.content_length())
+}
+
+impl Drop for Put {
+    fn drop(&mut self) {
+        // Closes the file first.
+        self.writer = None;
+        if self.is_unfinished
+            && let Some(disk) = &self.vault.0.disk
+        {
+            disk.remove_leftover(&self.object);
+        }
+    }
+}
+
+impl fmt::Debug for Put {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Put")
+            .field("object", &self.object)
+            .field("written", &self.written)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[path = "vault_tests.rs"]
+mod tests;
