@@ -5,6 +5,7 @@
 pub mod auth;
 pub mod dicom;
 pub mod error;
+pub mod index;
 pub mod storage;
 
 pub mod model;

@@ -1,0 +1,156 @@
+//! Facilities and their issuers: who owns, and in which namespaces its patient numbers are (sharing.md 1).
+//!
+//! These are no rows of patients: everybody may know which facilities there are.
+
+use sea_orm::ConnectionTrait;
+use sea_orm::sea_query::{Expr, ExprTrait, InsertStatement, Order, Query, SelectStatement};
+
+use super::Index;
+use super::row::{failed, get};
+use crate::error::{Error, Kind, Result};
+use crate::model::{Facility, FacilityCode, FacilityId, FacilityKind, FacilityState};
+
+/// The zone of a facility that says nothing else.
+const TIME_ZONE: &str = "UTC";
+
+impl Index {
+    /// Adds a facility with the issuers of its patient numbers; the first is its default (SH-1.1). Without issuers the
+    /// code is the one.
+    ///
+    /// # Errors
+    /// `Kind::Conflict` if the code or one of the issuers is taken.
+    pub async fn add_facility(
+        &self,
+        code: &FacilityCode,
+        name: &str,
+        kind: FacilityKind,
+        issuers: &[String],
+    ) -> Result<Facility> {
+        let facility = Facility {
+            id: FacilityId(self.clock.new_id()),
+            code: code.clone(),
+            name: name.to_owned(),
+            kind,
+            state: FacilityState::Active,
+        };
+        let by_code = [code.as_str().to_owned()];
+        let issuers = if issuers.is_empty() {
+            &by_code
+        } else {
+            issuers
+        };
+        let tx = self.begin().await?;
+        tx.execute(&insert_facility(&facility))
+            .await
+            .map_err(taken)?;
+        for (position, value) in issuers.iter().enumerate() {
+            let position = i32::try_from(position).unwrap_or(i32::MAX);
+            let issuer = insert_issuer(self.clock.new_id(), facility.id, value, Some(position));
+            tx.execute(&issuer).await.map_err(taken)?;
+        }
+        tx.commit().await.map_err(failed)?;
+        Ok(facility)
+    }
+
+    /// Every facility, by code.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if the database does not answer.
+    pub async fn facilities(&self) -> Result<Vec<Facility>> {
+        let all = select().order_by("code", Order::Asc).take();
+        let rows = self.reader.query_all(&all).await.map_err(failed)?;
+        rows.iter().map(facility).collect()
+    }
+
+    /// The facility of a code.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if the database does not answer.
+    pub async fn facility_by_code(&self, code: &FacilityCode) -> Result<Option<Facility>> {
+        let one = select()
+            .and_where(Expr::col("code").eq(code.as_str()))
+            .take();
+        let row = self.reader.query_one(&one).await.map_err(failed)?;
+        row.as_ref().map(facility).transpose()
+    }
+}
+
+/// The statement that adds an issuer; one without a position is foreign: a namespace that belongs to nobody here.
+pub(super) fn insert_issuer(
+    issuer: uuid::Uuid,
+    facility: FacilityId,
+    value: &str,
+    position: Option<i32>,
+) -> InsertStatement {
+    Query::insert()
+        .into_table("issuer")
+        .columns([
+            "issuer_id",
+            "facility_id",
+            "value",
+            "is_foreign",
+            "position",
+        ])
+        .values_panic([
+            issuer.into(),
+            facility.0.into(),
+            value.into(),
+            position.is_none().into(),
+            position.unwrap_or(i32::MAX).into(),
+        ])
+        .take()
+}
+
+fn insert_facility(facility: &Facility) -> InsertStatement {
+    Query::insert()
+        .into_table("facility")
+        .columns([
+            "facility_id",
+            "code",
+            "name",
+            "kind",
+            "state",
+            "time_zone",
+            "settings",
+            "study_count",
+            "version",
+        ])
+        .values_panic([
+            facility.id.0.into(),
+            facility.code.as_str().into(),
+            facility.name.as_str().into(),
+            facility.kind.as_str().into(),
+            facility.state.as_str().into(),
+            TIME_ZONE.into(),
+            "{}".into(),
+            0_i64.into(),
+            1_i32.into(),
+        ])
+        .take()
+}
+
+fn select() -> SelectStatement {
+    Query::select()
+        .columns(["facility_id", "code", "name", "kind", "state"])
+        .from("facility")
+        .take()
+}
+
+fn facility(row: &sea_orm::QueryResult) -> Result<Facility> {
+    let odd = || Error::new(Kind::Internal, "a facility holds a word that is not known");
+    Ok(Facility {
+        id: FacilityId(get(row, "facility_id")?),
+        code: FacilityCode::parse(&get::<String>(row, "code")?).ok_or_else(odd)?,
+        name: get(row, "name")?,
+        kind: FacilityKind::parse(&get::<String>(row, "kind")?).ok_or_else(odd)?,
+        state: FacilityState::parse(&get::<String>(row, "state")?).ok_or_else(odd)?,
+    })
+}
+
+fn taken(error: sea_orm::DbErr) -> Error {
+    let error = failed(error);
+    if error.kind() == Kind::Conflict {
+        return Error::new(Kind::Conflict, "the code or an issuer is taken").with_source(error);
+    }
+    error
+}

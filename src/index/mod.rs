@@ -1,0 +1,88 @@
+//! Port: rows. The only SQL.
+//!
+//! [`Index`] holds the connections; nobody else does. Writing asks for a [`crate::auth::StoreGrant`]
+//! ([`Index::record_batch`]), reading goes through [`Catalog`], which an [`crate::auth::Access`] opens
+//! (architecture.md 5). Every statement reads the same on SQLite and on PostgreSQL; what differs, the settings of a
+//! connection, is in `connect`. No type of `sea_orm` leaves this folder.
+
+use sea_orm::{DatabaseConnection, TransactionTrait};
+
+use crate::error::Result;
+use crate::model::Clock;
+
+mod batch;
+pub mod catalog;
+mod columns;
+mod connect;
+pub mod facilities;
+pub mod migrate;
+pub mod record;
+mod row;
+pub mod search;
+#[cfg(test)]
+mod tests;
+mod visible;
+
+pub use batch::Known;
+pub use catalog::{Catalog, Visible};
+pub use migrate::SchemaState;
+
+/// The database. A clone shares its connections.
+#[derive(Clone, Debug)]
+pub struct Index {
+    writer: DatabaseConnection,
+    reader: DatabaseConnection,
+    clock: Clock,
+}
+
+impl Index {
+    /// Connects to the database at `url`, `sqlite://path?mode=rwc` for one; the file is made if the mode says so, its
+    /// folder is not. A schema that is current is checked against the table of indexed attributes; an empty or older one
+    /// waits for [`Index::migrate`].
+    ///
+    /// # Errors
+    /// `Kind::Invalid` for a URL of another kind, `Kind::Unavailable` if no connection can be made, `Kind::Internal` if
+    /// the schema lacks a column.
+    pub async fn open(url: &str, clock: Clock) -> Result<Self> {
+        let (writer, reader) = connect::both(url).await?;
+        let index = Self {
+            writer,
+            reader,
+            clock,
+        };
+        if index.schema_state().await? == SchemaState::Current {
+            index.check_columns().await?;
+        }
+        Ok(index)
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if it does not.
+    pub async fn health(&self) -> Result<()> {
+        self.reader.ping().await.map_err(row::failed)
+    }
+
+    /// Closes the connections; what is written is on disk before.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if the database cannot be reached.
+    pub async fn close(self) -> Result<()> {
+        self.reader.close().await.map_err(row::failed)?;
+        self.writer.close().await.map_err(row::failed)
+    }
+
+    /// A transaction that may write: from its first statement on it is the only one.
+    async fn begin(&self) -> Result<sea_orm::DatabaseTransaction> {
+        let options = sea_orm::TransactionOptions {
+            // A deferred transaction that reads first fails at once when another process has written (stack.md 8).
+            sqlite_transaction_mode: Some(sea_orm::SqliteTransactionMode::Immediate),
+            ..Default::default()
+        };
+        self.writer
+            .begin_with_options(options)
+            .await
+            .map_err(row::failed)
+    }
+}

@@ -1,0 +1,9 @@
+//! The index against a database in a temporary folder.
+
+mod asking;
+mod guarding;
+mod matching;
+mod recording;
+mod results;
+mod schema;
+pub(super) mod world;

@@ -1,0 +1,315 @@
+//! What results show, their order, pages and plans.
+
+use sea_orm::ConnectionTrait;
+use sea_orm::sea_query::PostgresQueryBuilder;
+
+use super::asking::{any_name, one_of, query, range, search, studies, uids, with};
+use super::world::{ALL, Instance, World, access, instance, pack, tag};
+use crate::auth::{Access, Scope};
+use crate::dicom::query::Query;
+use crate::error::Kind;
+use crate::index::search::{More, Page};
+use crate::model::{Class, Level, SeriesUid, StudyUid};
+
+#[tokio::test]
+async fn q60_to_q67_what_a_result_shows() {
+    let (world, f) = studies(&[&[
+        ("StudyDescription", "Thorax"),
+        ("Modality", "CT"),
+        ("Manufacturer", "Acme"),
+        ("InstitutionName", "Hospital"),
+        ("Rows", "512"),
+        ("TimezoneOffsetFromUTC", "+0900"),
+    ]])
+    .await;
+    let text = |page: &Page, keyword: &str| {
+        page.rows[0]
+            .attributes
+            .text(tag(keyword))
+            .map(str::to_owned)
+    };
+    let mut wanted = query(Level::Study);
+    let page = search(&world, &f, &wanted).await;
+    assert_eq!(text(&page, "PatientName").as_deref(), Some(""));
+    assert_eq!(text(&page, "StudyDescription").as_deref(), Some("Thorax"));
+    assert_eq!(text(&page, "ModalitiesInStudy").as_deref(), Some("CT"));
+    assert_eq!(
+        text(&page, "NumberOfStudyRelatedSeries").as_deref(),
+        Some("1")
+    );
+    assert_eq!(
+        text(&page, "InstanceAvailability").as_deref(),
+        Some("ONLINE")
+    );
+    assert_eq!(text(&page, "InstitutionName"), None);
+    assert_eq!(text(&page, "Modality"), None);
+    assert_eq!((page.more, page.total), (More::None, Some(1)));
+    wanted.fields.tags = vec![tag("InstitutionName"), tag("Modality")];
+    let page = search(&world, &f, &wanted).await;
+    assert_eq!(text(&page, "InstitutionName").as_deref(), Some("Hospital"));
+    assert_eq!(text(&page, "Modality"), None);
+
+    let mut wanted = query(Level::Series);
+    let page = search(&world, &f, &wanted).await;
+    assert_eq!(text(&page, "StudyInstanceUID").as_deref(), Some("1"));
+    assert_eq!(text(&page, "SeriesNumber").as_deref(), Some(""));
+    assert_eq!(
+        text(&page, "NumberOfStudyRelatedInstances").as_deref(),
+        Some("1")
+    );
+    wanted.study = Some(StudyUid::parse("1").unwrap());
+    let page = search(&world, &f, &wanted).await;
+    assert_eq!(text(&page, "PatientName"), None);
+    assert_eq!(text(&page, "Manufacturer"), None);
+    assert_eq!(
+        text(&page, "TimezoneOffsetFromUTC").as_deref(),
+        Some("+0900")
+    );
+    assert_eq!(
+        text(&page, "NumberOfSeriesRelatedInstances").as_deref(),
+        Some("1")
+    );
+    wanted.fields.all = true;
+    assert_eq!(
+        text(&search(&world, &f, &wanted).await, "Manufacturer").as_deref(),
+        Some("Acme")
+    );
+
+    let mut wanted = query(Level::Instance);
+    wanted.study = Some(StudyUid::parse("1").unwrap());
+    let page = search(&world, &f, &wanted).await;
+    assert_eq!(text(&page, "Modality").as_deref(), Some("CT"));
+    assert_eq!(text(&page, "StudyDescription"), None);
+    assert_eq!(text(&page, "Rows").as_deref(), Some("512"));
+    assert_eq!(
+        text(&page, "AvailableTransferSyntaxUID").as_deref(),
+        Some("1.2.840.10008.1.2.1")
+    );
+    assert_eq!(text(&page, "InstanceNumber").as_deref(), Some(""));
+    assert_eq!(text(&page, "NumberOfFrames"), None);
+    wanted.series = Some(SeriesUid::parse("1.1").unwrap());
+    let page = search(&world, &f, &wanted).await;
+    assert_eq!(text(&page, "Modality"), None);
+    assert_eq!(text(&page, "SeriesInstanceUID").as_deref(), Some("1.1"));
+}
+
+#[tokio::test]
+async fn q90_q96_q99_pages_join_and_tell_what_remains() {
+    let dates: Vec<Vec<(&str, &str)>> = (0..25)
+        .map(|n| match n % 4 {
+            0 => vec![],
+            1 => vec![("StudyDate", "20240101")],
+            2 => vec![("StudyDate", "20240101"), ("StudyTime", "1030")],
+            _ => vec![("StudyDate", "20240301")],
+        })
+        .collect();
+    let dates: Vec<&[(&str, &str)]> = dates.iter().map(Vec::as_slice).collect();
+    let (world, f) = studies(&dates).await;
+    let whole = uids(&world, &f, &query(Level::Study)).await;
+    assert_eq!(whole.len(), 25);
+    assert_eq!(whole[0], "12");
+    assert_eq!(whole[24], "9");
+    for level in [Level::Study, Level::Series, Level::Instance] {
+        let whole = uids(&world, &f, &query(level)).await;
+        let mut paged = Vec::new();
+        let mut page = query(level);
+        page.limit = 7;
+        for expected in [
+            More::Exactly(18),
+            More::Exactly(11),
+            More::Exactly(4),
+            More::None,
+        ] {
+            let found = search(&world, &f, &page).await;
+            assert_eq!((found.more, found.total), (expected, Some(25)));
+            paged.extend(uids(&world, &f, &page).await);
+            page.offset += 7;
+        }
+        assert_eq!(paged, whole);
+        // Q100: behind the end there is nothing, and nothing is known of the end.
+        let beyond = search(&world, &f, &page).await;
+        assert_eq!(
+            (beyond.rows.len(), beyond.more, beyond.total),
+            (0, More::None, None)
+        );
+        page.count = true;
+        assert_eq!(search(&world, &f, &page).await.total, Some(25));
+        page.limit = 0;
+        page.offset = 0;
+        let none = search(&world, &f, &page).await;
+        assert_eq!(
+            (none.rows.len(), none.more, none.total),
+            (0, More::Exactly(25), Some(25))
+        );
+    }
+}
+
+#[tokio::test]
+async fn sh_3_2_counts_and_lists_hold_what_the_caller_reads() {
+    let world = World::new().await;
+    let (f, other) = (world.facility("F001").await, world.facility("F002").await);
+    let ct = |uid: &str| -> Instance { instance(uid).with("Modality", "CT") };
+    let sr = |uid: &str| {
+        instance(uid)
+            .series("1.2")
+            .class(Class::Sr)
+            .with("Modality", "SR")
+    };
+    world
+        .store(
+            &f,
+            &[
+                pack("1", vec![ct("1"), ct("2"), sr("3")]),
+                pack("2", vec![sr("4")]),
+            ],
+        )
+        .await;
+    world
+        .store(
+            &other,
+            &[pack("1", vec![ct("1"), ct("2"), sr("3"), sr("5")])],
+        )
+        .await;
+    let check = async |access: &Access, expected: &[[&str; 4]]| {
+        let rows = world
+            .index
+            .catalog(access)
+            .search(&query(Level::Study))
+            .await
+            .unwrap()
+            .rows;
+        let shown: Vec<Vec<String>> = rows
+            .iter()
+            .map(|found| {
+                let of = |keyword| found.attributes.text(tag(keyword)).unwrap().to_owned();
+                let mut shown = vec![found.study.to_string()];
+                shown.extend(
+                    [
+                        "NumberOfStudyRelatedSeries",
+                        "NumberOfStudyRelatedInstances",
+                        "ModalitiesInStudy",
+                    ]
+                    .map(of),
+                );
+                shown
+            })
+            .collect();
+        assert_eq!(shown, expected);
+        assert_eq!(access.take_trail().len(), expected.len());
+    };
+    check(
+        &access(&f, ALL),
+        &[["1", "2", "3", "CT\\SR"], ["2", "1", "1", "SR"]],
+    )
+    .await;
+    check(&access(&f, &[Scope::DicomRead]), &[["1", "1", "2", "CT"]]).await;
+    check(
+        &access(&other, &[Scope::ReportRead]),
+        &[["1", "1", "2", "SR"]],
+    )
+    .await;
+    check(&access(&f, &[]), &[]).await;
+    let images = access(&f, &[Scope::DicomRead]);
+    for (level, expected) in [(Level::Series, 1), (Level::Instance, 2)] {
+        let found = world
+            .index
+            .catalog(&images)
+            .search(&query(level))
+            .await
+            .unwrap();
+        assert_eq!(found.rows.len(), expected, "{level:?}");
+        assert_eq!(found.total, Some(u64::try_from(expected).unwrap()));
+    }
+    let sr_only = with(Level::Study, "ModalitiesInStudy", one_of(&["SR"]));
+    let found = world.index.catalog(&images).search(&sr_only).await.unwrap();
+    assert!(
+        found.rows.is_empty(),
+        "what is not read is not matched either"
+    );
+}
+
+#[tokio::test]
+async fn q112_a_search_in_what_is_not_visible_is_refused() {
+    let (world, f) = studies(&[&[]]).await;
+    let stranger = world.facility("F002").await;
+    let mut bounded = with(Level::Series, "Modality", one_of(&["CT"]));
+    bounded.study = Some(StudyUid::parse("1").unwrap());
+    assert!(search(&world, &f, &bounded).await.rows.is_empty());
+    let access = access(&stranger, ALL);
+    let refused = world
+        .index
+        .catalog(&access)
+        .search(&bounded)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.kind(), Kind::NotFound);
+    bounded.level = Level::Instance;
+    bounded.series = Some(SeriesUid::parse("9").unwrap());
+    let own = super::world::access(&f, ALL);
+    let refused = world
+        .index
+        .catalog(&own)
+        .search(&bounded)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.kind(), Kind::NotFound);
+}
+
+#[tokio::test]
+async fn the_plain_list_walks_the_index_of_the_newest() {
+    let (world, f) = studies(&[&[]]).await;
+    let access = access(&f, &[Scope::DicomRead]);
+    let catalog = world.index.catalog(&access);
+    let plan = async |query: &Query| {
+        let statement = world
+            .index
+            .reader
+            .get_database_backend()
+            .build(&catalog.statement(query));
+        let explain = sea_orm::Statement {
+            sql: format!("EXPLAIN QUERY PLAN {}", statement.sql),
+            ..statement
+        };
+        let rows = world.index.reader.query_all_raw(explain).await.unwrap();
+        let lines: Vec<String> = rows
+            .iter()
+            .map(|row| row.try_get("", "detail").unwrap())
+            .collect();
+        lines.join("\n")
+    };
+    let postgres = catalog
+        .statement(&query(Level::Instance))
+        .build(PostgresQueryBuilder)
+        .0;
+    assert!(postgres.contains("\"owner_facility_id\" = $"), "{postgres}");
+    let newest = plan(&query(Level::Study)).await;
+    assert!(newest.contains("study_newest"), "{newest}");
+    assert!(!newest.contains("TEMP B-TREE"), "{newest}");
+    for level in [Level::Series, Level::Instance] {
+        let anywhere = plan(&query(level)).await;
+        assert!(!anywhere.contains("ORDER BY"), "{anywhere}");
+    }
+    // The guard at a study walks that study, not all that its owner has.
+    assert!(!newest.contains("series_by_modality"), "{newest}");
+    let patient = with(Level::Study, "PatientID", one_of(&["X"]));
+    let patient = plan(&patient).await;
+    assert!(patient.contains("study_by_patient"), "{patient}");
+    let name = plan(&with(Level::Study, "PatientName", any_name("YAMA*"))).await;
+    assert!(
+        name.contains("MULTI-INDEX OR") && name.contains("study_by_name"),
+        "{name}"
+    );
+    let date = range(Some("20240101"), Some("20240131"));
+    let date = plan(&with(Level::Study, "StudyDate", date)).await;
+    assert!(date.contains("study_date>? AND study_date<?"), "{date}");
+    let uid = one_of(&["1.1.1"]);
+    let instance = plan(&with(Level::Instance, "SOPInstanceUID", uid)).await;
+    assert!(
+        instance.contains("sqlite_autoindex_instance_uid_1"),
+        "{instance}"
+    );
+    let mut bounded = query(Level::Instance);
+    bounded.study = Some(StudyUid::parse("1").unwrap());
+    let bounded = plan(&bounded).await;
+    assert!(!bounded.contains("series_by_modality"), "{bounded}");
+}
