@@ -2,6 +2,8 @@
 //!
 //! The modules stand in the order of their layers, highest first; `ARCHITECTURE.md` says what each may know.
 
+pub mod archive;
+
 pub mod auth;
 pub mod dicom;
 pub mod error;

@@ -1,0 +1,430 @@
+//! Storing: parts of a request → packs → rows, one pass, one outcome per part.
+//!
+//! The bytes of a part go into the open pack of its study while they are scanned; nobody can see them there. When the request
+//! ends, or a pack is full, the batch is sealed: bytes are made durable first, then their rows in one transaction, then the
+//! caller hears of it (architecture.md 7.1). The task lives behind a bounded channel and ends by itself when its sender is
+//! gone: parts that were complete are stored all the same, the one in flight leaves nothing behind (T52).
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::Archive;
+use super::ingest_part::{Part, Staged};
+use crate::auth::StoreGrant;
+use crate::dicom::conformance::{CANNOT_UNDERSTAND, Checked, Refusal};
+use crate::dicom::store_response::StoreOutcome;
+use crate::error::{Error, Kind, Result};
+use crate::index::record::{NewInstance, NewPack, Recorded, is_in_use};
+use crate::model::{PackId, SopInstanceUid, StudyUid};
+use crate::storage::{PackWriter, Sealed, seal_all};
+
+/// Packs of different studies that one request keeps open. A request that mixes more studies seals the one it used least
+/// recently; each open pack costs a write buffer.
+const MAX_OPEN_PACKS: usize = 8;
+
+/// Messages between the door and the task: each holds at most one chunk as it came from the socket.
+const QUEUE: usize = 2;
+
+/// What the door tells the task.
+#[derive(Debug)]
+pub enum Input {
+    /// A part begins.
+    Start,
+    /// Bytes of the part.
+    Data(Bytes),
+    /// The part is complete.
+    End,
+    /// The part, or what should have been one, is broken.
+    Broken(String),
+}
+
+/// How a request wants its parts stored.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The study that the path names, if it names one (T23).
+    pub study: Option<StudyUid>,
+    /// The `DICOMweb` root under which the links of bulk data are written, without a slash at the end.
+    pub base_url: String,
+}
+
+/// A running store.
+#[derive(Debug)]
+pub struct Ingest {
+    input: mpsc::Sender<Input>,
+    task: tokio::task::JoinHandle<Result<Vec<StoreOutcome>>>,
+}
+
+impl Ingest {
+    /// Hands the task something; `false` when it has given up, which `finish` explains.
+    pub async fn send(&self, input: Input) -> bool {
+        self.input.send(input).await.is_ok()
+    }
+
+    /// Ends the request and gives one outcome for each part, in their order.
+    ///
+    /// # Errors
+    /// `Kind::Full`, `Kind::Unavailable` when nothing at all could be stored for a reason of ours.
+    pub async fn finish(self) -> Result<Vec<StoreOutcome>> {
+        drop(self.input);
+        self.task
+            .await
+            .map_err(|e| Error::internal("storing broke off", e))?
+    }
+}
+
+impl Archive {
+    /// Begins to store into the facility of `grant`.
+    pub fn ingest(&self, grant: StoreGrant, options: Options) -> Ingest {
+        let (input, queue) = mpsc::channel(QUEUE);
+        let batch = Batch {
+            archive: self.clone(),
+            grant,
+            options,
+            open: Vec::new(),
+            staged: HashMap::new(),
+            outcomes: Vec::new(),
+        };
+        Ingest {
+            input,
+            task: self.spawn(batch.run(queue)),
+        }
+    }
+}
+
+/// An open pack and what lies in it.
+struct Open {
+    study: StudyUid,
+    writer: PackWriter,
+    staged: Vec<Staged>,
+}
+
+/// One request on its way into the archive.
+struct Batch {
+    archive: Archive,
+    grant: StoreGrant,
+    options: Options,
+    /// Least recently used first.
+    open: Vec<Open>,
+    /// Digests of what lies in open packs, for a UID that comes twice in one request (T36).
+    staged: HashMap<SopInstanceUid, [u8; 32]>,
+    /// One slot a part; `None` until its pack is recorded.
+    outcomes: Vec<Option<StoreOutcome>>,
+}
+
+impl Batch {
+    async fn run(mut self, mut queue: mpsc::Receiver<Input>) -> Result<Vec<StoreOutcome>> {
+        let read = self.read(&mut queue).await;
+        let sealed = match read {
+            Ok(()) => self.seal_from(0).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = sealed {
+            tracing::error!(error = %error, cause = ?std::error::Error::source(&error), "store failed");
+            self.give_up(&error).await?;
+        }
+        Ok(self.outcomes.into_iter().flatten().collect())
+    }
+
+    /// Takes parts until the sender is gone.
+    async fn read(&mut self, queue: &mut mpsc::Receiver<Input>) -> Result<()> {
+        let mut part: Option<Part> = None;
+        while let Some(input) = queue.recv().await {
+            match input {
+                Input::Start => {
+                    part = Some(Part::new());
+                    self.outcomes.push(None);
+                }
+                Input::Data(bytes) => {
+                    if let Some(part) = &mut part {
+                        self.take(part, bytes).await?;
+                    }
+                }
+                Input::End => {
+                    if let Some(part) = part.take() {
+                        self.complete(part).await?;
+                    }
+                }
+                Input::Broken(text) => {
+                    // What should have been a part counts as one, or its neighbours would look like everything.
+                    let part = part.take().unwrap_or_else(|| {
+                        self.outcomes.push(None);
+                        Part::new()
+                    });
+                    self.discard(&part);
+                    self.settle(part.broken(text));
+                }
+            }
+        }
+        if let Some(part) = part {
+            self.discard(&part);
+            self.settle(part.broken("the request ended inside this part".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Scans a piece of a part and writes it to the pack of its study, as soon as that is known.
+    async fn take(&mut self, part: &mut Part, bytes: Bytes) -> Result<()> {
+        part.scan(&bytes);
+        if part.is_refused() {
+            return Ok(());
+        }
+        if let Some(study) = part.pack.clone() {
+            return self.writer(&study)?.write(bytes).await;
+        }
+        part.buffer(bytes);
+        if let Some(study) = part.study() {
+            self.open_pack(&study).await?;
+            let writer = self.writer(&study)?;
+            writer.start_part();
+            for held in part.take_buffer() {
+                writer.write(held).await?;
+            }
+            part.pack = Some(study);
+        }
+        Ok(())
+    }
+
+    /// Decides about a complete part: refuses it, knows it already, or keeps it in its pack.
+    async fn complete(&mut self, mut part: Part) -> Result<()> {
+        let checked = match part.finish(self.options.study.as_ref()) {
+            Ok(checked) => checked,
+            Err(refusal) => {
+                self.discard(&part);
+                self.refuse(refusal);
+                return Ok(());
+            }
+        };
+        let study = checked.study.clone();
+        if part.pack.as_ref() != Some(&study) {
+            return Err(Error::new(
+                Kind::Internal,
+                "a part lies in the pack of another study",
+            ));
+        }
+        let digest = self.writer(&study)?.part_digest();
+        let digest = digest.ok_or_else(|| Error::new(Kind::Internal, "no part is under way"))?;
+        if let Some(outcome) = self.seen_before(&checked, digest).await? {
+            self.discard(&part);
+            self.settle(outcome);
+            return Ok(());
+        }
+        let slot = self.outcomes.len().saturating_sub(1);
+        let (staged, entry, json) = part.stage(checked, slot, &self.options.base_url);
+        let at = self.position(&study)?;
+        match self.open[at].writer.keep(entry, &json).await {
+            Ok(()) => {}
+            Err(error) if error.kind() == Kind::TooLarge => {
+                self.settle(staged.refused(CANNOT_UNDERSTAND, error.detail()));
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        }
+        self.staged.insert(staged.path.instance.clone(), digest);
+        self.open[at].staged.push(staged);
+        if self.open[at].writer.is_full() {
+            let full = self.open.remove(at);
+            self.open.push(full);
+            self.seal_from(self.open.len() - 1).await?;
+        }
+        Ok(())
+    }
+
+    /// What to answer for a UID that is stored, or staged in this request, already (T21, T22, T36).
+    async fn seen_before(
+        &self,
+        checked: &Checked,
+        digest: [u8; 32],
+    ) -> Result<Option<StoreOutcome>> {
+        let staged = self.staged.get(&checked.instance).copied();
+        let same = match staged {
+            Some(staged) => staged == digest,
+            None => match self
+                .archive
+                .index
+                .known(&self.grant, &checked.instance)
+                .await?
+            {
+                Some(known) => {
+                    known.digest == digest
+                        && known.study == checked.study
+                        && known.series == checked.series
+                }
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(if same {
+            checked.stored()
+        } else {
+            checked.conflict()
+        }))
+    }
+
+    /// Makes the packs from `first` on durable, then their rows, and settles the outcomes.
+    async fn seal_from(&mut self, first: usize) -> Result<()> {
+        let packs = self.open.split_off(first);
+        let (writers, staged): (Vec<_>, Vec<_>) = packs
+            .into_iter()
+            .map(|open| (open.writer, open.staged))
+            .unzip();
+        let mut failure = None;
+        let (mut packs, mut in_packs) = (Vec::new(), Vec::new());
+        for (sealed, staged) in seal_all(writers).await.into_iter().zip(staged) {
+            match sealed {
+                Ok(Some(sealed)) => {
+                    packs.push(new_pack(sealed, &staged, &self.options.base_url));
+                    in_packs.push(staged);
+                }
+                Ok(None) => {}
+                Err(error) => failure = Some(error),
+            }
+        }
+        if !packs.is_empty() {
+            self.record(&packs, in_packs).await?;
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Makes the rows of durable packs durable and settles the outcomes.
+    async fn record(&mut self, packs: &[NewPack], staged: Vec<Vec<Staged>>) -> Result<()> {
+        let recorded = self.archive.index.record_batch(&self.grant, packs).await?;
+        for (pack, (recorded, staged)) in packs.iter().zip(recorded.iter().zip(staged)) {
+            if !is_in_use(recorded) {
+                self.drop_orphan(pack).await;
+            }
+            for (what, staged) in recorded.iter().zip(staged) {
+                self.staged.remove(&staged.path.instance);
+                self.outcomes[staged.slot] = Some(match what {
+                    Recorded::New | Recorded::AlreadyThere => staged.stored(),
+                    Recorded::Conflict => staged.conflict(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a pack that another request made superfluous between look-up and record. A failure leaves an orphan, which
+    /// `kura verify` names.
+    async fn drop_orphan(&self, pack: &NewPack) {
+        for object in [&pack.object, &pack.metadata_object] {
+            if let Err(error) = self.archive.vault.delete(object).await {
+                tracing::warn!(object, error = %error, "orphan left behind");
+            }
+        }
+    }
+
+    /// After a failure of ours: nothing that is not recorded is promised.
+    async fn give_up(&mut self, error: &Error) -> Result<()> {
+        for open in self.open.drain(..) {
+            open.writer.abort().await;
+        }
+        if !self.outcomes.iter().flatten().any(StoreOutcome::is_stored) {
+            return Err(Error::new(error.kind(), error.detail().to_owned()));
+        }
+        // A700: out of resources; 0110: processing failure (PS3.4 table B.2-1).
+        let code = if error.kind() == Kind::Full {
+            0xA700
+        } else {
+            0x0110
+        };
+        for outcome in &mut self.outcomes {
+            outcome.get_or_insert_with(|| StoreOutcome::Refused {
+                code,
+                text: "not stored for a reason of the server; send it again later".to_owned(),
+                sop_class: None,
+                sop_instance: None,
+            });
+        }
+        Ok(())
+    }
+
+    /// The open pack of `study`, made if there is none; it becomes the most recently used.
+    async fn open_pack(&mut self, study: &StudyUid) -> Result<()> {
+        if let Ok(at) = self.position(study) {
+            let open = self.open.remove(at);
+            self.open.push(open);
+            return Ok(());
+        }
+        if self.open.len() == MAX_OPEN_PACKS {
+            self.open.rotate_left(1);
+            self.seal_from(MAX_OPEN_PACKS - 1).await?;
+        }
+        let clock = &self.archive.clock;
+        let writer = PackWriter::begin(
+            &self.archive.vault,
+            &self.grant.facility().code,
+            study,
+            PackId(clock.new_id()),
+            clock.now(),
+        )
+        .await?;
+        self.open.push(Open {
+            study: study.clone(),
+            writer,
+            staged: Vec::new(),
+        });
+        Ok(())
+    }
+
+    fn position(&self, study: &StudyUid) -> Result<usize> {
+        let at = self.open.iter().position(|open| open.study == *study);
+        at.ok_or_else(|| Error::new(Kind::Internal, "no open pack for this study"))
+    }
+
+    fn writer(&mut self, study: &StudyUid) -> Result<&mut PackWriter> {
+        let at = self.position(study)?;
+        Ok(&mut self.open[at].writer)
+    }
+
+    /// What a refused part has written stays in the pack as a hole.
+    fn discard(&mut self, part: &Part) {
+        if let Some(study) = &part.pack
+            && let Ok(writer) = self.writer(study)
+        {
+            writer.discard_part();
+        }
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        self.settle(refusal.into());
+    }
+
+    fn settle(&mut self, outcome: StoreOutcome) {
+        if let Some(last) = self.outcomes.last_mut() {
+            *last = Some(outcome);
+        }
+    }
+}
+
+/// What the index is told of a sealed pack.
+fn new_pack(sealed: Sealed, staged: &[Staged], base_url: &str) -> NewPack {
+    let instances = sealed
+        .entries
+        .into_iter()
+        .zip(staged)
+        .map(|(entry, staged)| NewInstance {
+            series: entry.series,
+            instance: entry.instance,
+            sop_class: staged.sop_class.clone(),
+            transfer_syntax_uid: staged.transfer_syntax_uid.clone(),
+            class: staged.class,
+            attributes: staged.attributes.clone(),
+            digest: entry.digest,
+            range: entry.range,
+            meta: entry.meta,
+            frame_table: entry.frame_table,
+        });
+    NewPack {
+        pack_id: sealed.pack_id,
+        study: sealed.study,
+        object: sealed.object,
+        metadata_object: sealed.metadata_object,
+        byte_count: sealed.byte_count,
+        metadata_bytes: sealed.metadata_bytes,
+        digest: sealed.digest,
+        base_url: base_url.to_owned(),
+        instances: instances.collect(),
+        pieces: sealed.pieces,
+    }
+}

@@ -1,0 +1,247 @@
+//! One part of a store on its way from bytes to a staged instance.
+
+use bytes::Bytes;
+
+use crate::dicom::collect::Collector;
+use crate::dicom::conformance::{self, BREAKS_RULES, CANNOT_UNDERSTAND, Checked, Refusal};
+use crate::dicom::extract;
+use crate::dicom::frames::FrameTable;
+use crate::dicom::json;
+use crate::dicom::scan::{Limits, Scanner};
+use crate::dicom::store_response::StoreOutcome;
+use crate::model::{
+    AttributeSet, Class, InstancePath, SopClassUid, SopInstanceUid, StudyUid, TransferSyntax,
+};
+use crate::storage::Entry;
+
+/// The study of a part is known once (0020,000D) has passed; until then its bytes are held. 16 MiB of attributes before it
+/// is more than any object has.
+const MAX_HELD_BYTES: usize = 16 << 20;
+
+/// A part that is arriving.
+pub(super) struct Part {
+    scanner: Scanner,
+    collector: Collector,
+    held: Vec<Bytes>,
+    held_bytes: usize,
+    refusal: Option<Refusal>,
+    /// The study in whose pack the bytes lie, once they do.
+    pub(super) pack: Option<StudyUid>,
+}
+
+/// An instance that lies in an open pack and waits for its row.
+pub(super) struct Staged {
+    /// Which outcome is its.
+    pub(super) slot: usize,
+    pub(super) path: InstancePath,
+    pub(super) sop_class: SopClassUid,
+    pub(super) transfer_syntax_uid: String,
+    pub(super) class: Class,
+    pub(super) attributes: AttributeSet,
+    warning: Option<(u16, String)>,
+}
+
+impl Part {
+    pub(super) fn new() -> Self {
+        Self {
+            scanner: Scanner::new(Limits::default()),
+            collector: Collector::new(),
+            held: Vec::new(),
+            held_bytes: 0,
+            refusal: None,
+            pack: None,
+        }
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        self.refusal.is_some()
+    }
+
+    /// Reads on; the first thing that is wrong refuses the part.
+    pub(super) fn scan(&mut self, bytes: &[u8]) {
+        if self.refusal.is_none()
+            && let Err(error) = self.scanner.feed(bytes, &mut self.collector)
+        {
+            self.refuse_with(Refusal::of_scan(&error, &self.collector));
+        }
+    }
+
+    /// Holds bytes until the study is known.
+    pub(super) fn buffer(&mut self, bytes: Bytes) {
+        self.held_bytes += bytes.len();
+        if self.held_bytes > MAX_HELD_BYTES {
+            let text = "no (0020,000D) StudyInstanceUID in the first 16 MiB";
+            self.refuse_with(self.not_understood(text.to_owned()));
+        } else {
+            self.held.push(bytes);
+        }
+    }
+
+    pub(super) fn take_buffer(&mut self) -> Vec<Bytes> {
+        std::mem::take(&mut self.held)
+    }
+
+    /// The study, once it has passed and if a path can name it.
+    pub(super) fn study(&self) -> Option<StudyUid> {
+        self.collector
+            .study_uid()
+            .and_then(|text| StudyUid::parse(text).ok())
+    }
+
+    /// Ends the part and judges it.
+    pub(super) fn finish(&mut self, path: Option<&StudyUid>) -> Result<Checked, Refusal> {
+        if self.refusal.is_none()
+            && let Err(error) = self.scanner.finish(&mut self.collector)
+        {
+            self.refuse_with(Refusal::of_scan(&error, &self.collector));
+        }
+        match self.refusal.take() {
+            Some(refusal) => Err(refusal),
+            None => conformance::check(self.collector.head(), path),
+        }
+    }
+
+    /// What is kept of a part that is good: the instance for the index, its entry in the pack, its head as DICOM JSON.
+    pub(super) fn stage(
+        self,
+        checked: Checked,
+        slot: usize,
+        base_url: &str,
+    ) -> (Staged, Entry, Vec<u8>) {
+        let head = self.collector.finish();
+        let syntax = TransferSyntax::of(&head.meta.transfer_syntax_uid);
+        let mut odd = Vec::new();
+        let frame_table = FrameTable::build(&head, syntax, &mut odd);
+        let path = checked.path();
+        let url = format!(
+            "{base_url}/studies/{}/series/{}/instances/{}",
+            path.study, path.series, path.instance
+        );
+        let mut json = Vec::with_capacity(16 << 10);
+        let at = json::At {
+            instance_url: &url,
+            extras: &AttributeSet::default(),
+        };
+        odd.extend(json::write_head(&head, &at, &mut json).warnings());
+        let warning = checked
+            .warnings
+            .into_iter()
+            .map(|warning| (warning.code, warning.text));
+        let odd = odd.into_iter().map(|text| (BREAKS_RULES, text));
+        let entry = Entry {
+            series: path.series.clone(),
+            instance: path.instance.clone(),
+            sop_class: checked.sop_class.clone(),
+            transfer_syntax_uid: head.meta.transfer_syntax_uid.clone(),
+            frame_table: frame_table.map(|table| table.encode()),
+        };
+        let staged = Staged {
+            slot,
+            class: Class::of(checked.sop_class.as_str(), head.pixels.is_some()),
+            attributes: extract::indexed(&head),
+            transfer_syntax_uid: head.meta.transfer_syntax_uid,
+            path,
+            sop_class: checked.sop_class,
+            warning: warning.chain(odd).next(),
+        };
+        (staged, entry, json)
+    }
+
+    /// The outcome of a part whose transport broke.
+    pub(super) fn broken(&self, text: String) -> StoreOutcome {
+        self.not_understood(text).into()
+    }
+
+    fn not_understood(&self, text: String) -> Refusal {
+        let known = |uid: Option<&str>| uid.map(str::to_owned);
+        Refusal {
+            code: CANNOT_UNDERSTAND,
+            text,
+            sop_class: known(self.collector.sop_class_uid()),
+            sop_instance: known(self.collector.sop_instance_uid()),
+        }
+    }
+
+    fn refuse_with(&mut self, refusal: Refusal) {
+        self.refusal = Some(refusal);
+        self.held = Vec::new();
+    }
+}
+
+impl Staged {
+    /// Stored, with its warning if it has one (T20, T32 to T35).
+    pub(super) fn stored(&self) -> StoreOutcome {
+        stored(&self.path, &self.sop_class, self.warning.clone())
+    }
+
+    /// Another object has this UID (T22).
+    pub(super) fn conflict(&self) -> StoreOutcome {
+        self.refused(DUPLICATE, CONFLICT)
+    }
+
+    /// Not kept after all.
+    pub(super) fn refused(&self, code: u16, text: &str) -> StoreOutcome {
+        refused(&self.path, &self.sop_class, code, text)
+    }
+}
+
+impl Checked {
+    /// What the instance is called.
+    pub(super) fn path(&self) -> InstancePath {
+        InstancePath {
+            study: self.study.clone(),
+            series: self.series.clone(),
+            instance: self.instance.clone(),
+        }
+    }
+
+    /// The answer for an instance that is there already, byte for byte (T21).
+    pub(super) fn stored(&self) -> StoreOutcome {
+        stored(&self.path(), &self.sop_class, None)
+    }
+
+    /// The answer for a UID under which something else is stored (T22).
+    pub(super) fn conflict(&self) -> StoreOutcome {
+        refused(&self.path(), &self.sop_class, DUPLICATE, CONFLICT)
+    }
+}
+
+/// Failure Reason 0111: duplicate SOP Instance (PS3.7 annex C).
+const DUPLICATE: u16 = 0x0111;
+const CONFLICT: &str = "another object is stored under this SOP Instance UID";
+
+fn stored(
+    path: &InstancePath,
+    sop_class: &SopClassUid,
+    warning: Option<(u16, String)>,
+) -> StoreOutcome {
+    StoreOutcome::Stored {
+        path: path.clone(),
+        sop_class: sop_class.clone(),
+        warning,
+    }
+}
+
+fn refused(path: &InstancePath, sop_class: &SopClassUid, code: u16, text: &str) -> StoreOutcome {
+    StoreOutcome::Refused {
+        code,
+        text: text.to_owned(),
+        sop_class: Some(sop_class.clone()),
+        sop_instance: Some(path.instance.clone()),
+    }
+}
+
+impl From<Refusal> for StoreOutcome {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused {
+            code: refusal.code,
+            text: refusal.text,
+            sop_class: refusal
+                .sop_class
+                .and_then(|uid| SopClassUid::parse(&uid).ok()),
+            sop_instance: refusal
+                .sop_instance
+                .and_then(|uid| SopInstanceUid::parse(&uid).ok()),
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Metadata: the stored heads, sent as they lie where that is possible (architecture.md 7.5).
+//!
+//! A series lies in its metadata objects as deflated pieces that a gzip answer takes untouched. Where the caller wants plain
+//! JSON, where links must name another address than the one they were stored under, or where a piece holds heads of
+//! instances that are no more, the heads are taken out one by one instead.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt};
+use memchr::memmem;
+
+use super::Archive;
+use super::retrieve::ByteStream;
+use super::walk::Walk;
+use crate::auth::Access;
+use crate::error::{Error, Result};
+use crate::index::catalog::{Instance, PieceRef, Scope, Visible};
+use crate::model::SeriesUid;
+use crate::storage::gzip::GzipArray;
+use crate::storage::metadata::MAX_HEAD_BYTES;
+use crate::storage::{BlobRef, Piece, inflate};
+
+/// A block is small, or one head; deflated it is smaller still.
+const MAX_BLOCK_BYTES: usize = MAX_HEAD_BYTES;
+
+/// How metadata leave.
+pub enum Metadata {
+    /// As one gzip member of so many bytes.
+    Gzip(u64, ByteStream),
+    /// As JSON.
+    Plain(ByteStream),
+}
+
+impl fmt::Debug for Metadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gzip(..) => "Gzip",
+            Self::Plain(_) => "Plain",
+        })
+    }
+}
+
+impl Archive {
+    /// The metadata of what `scope` names, as an array (J01). `base_url` is the DICOMweb root that the caller used; `gzip`
+    /// says whether the caller takes that.
+    ///
+    /// # Errors
+    /// `Kind::NotFound`, `Kind::Forbidden` as the catalog decides.
+    pub async fn metadata(
+        &self,
+        access: &Arc<Access>,
+        scope: Scope,
+        base_url: &str,
+        gzip: bool,
+    ) -> Result<Metadata> {
+        if gzip && scope.instance.is_none() {
+            let series = self.catalog(access).pieces(&scope).await?;
+            let is_current = series.iter().all(|series| {
+                series.is_whole() && series.pieces.iter().all(|piece| piece.base_url == base_url)
+            });
+            if is_current {
+                let pieces = series.iter().flat_map(|series| {
+                    series
+                        .pieces
+                        .iter()
+                        .map(|piece| piece_of(&series.series, piece))
+                });
+                return Ok(self.untouched(pieces.collect()));
+            }
+        }
+        let heads = Heads {
+            archive: self.clone(),
+            instances: self.walk(access, scope).await?,
+            base_url: base_url.to_owned(),
+            block: None,
+            is_first: true,
+        };
+        let array = stream::try_unfold(Some(heads), |heads| async move {
+            match heads {
+                Some(heads) => heads.next().await,
+                None => Ok(None),
+            }
+        });
+        Ok(Metadata::Plain(array.boxed()))
+    }
+
+    /// Stored pieces as one gzip member.
+    fn untouched(&self, pieces: Vec<(String, Piece)>) -> Metadata {
+        let len = GzipArray::byte_count(pieces.iter().map(|(_, piece)| piece));
+        let (array, head) = GzipArray::begin();
+        let vault = self.vault.clone();
+        let middle = stream::unfold(
+            (Some(array), pieces.into_iter()),
+            move |(array, mut left)| {
+                let next = array.map(|mut array| match left.next() {
+                    Some((object, piece)) => {
+                        let before = stream::iter([Ok(array.before(&piece))]);
+                        let bytes = vault.read(&BlobRef {
+                            object,
+                            range: piece.range,
+                        });
+                        (before.chain(bytes).boxed(), (Some(array), left))
+                    }
+                    None => (stream::iter([Ok(array.end())]).boxed(), (None, left)),
+                });
+                std::future::ready(next)
+            },
+        );
+        Metadata::Gzip(
+            len,
+            stream::iter([Ok(head)]).chain(middle.flatten()).boxed(),
+        )
+    }
+}
+
+/// A piece as the index keeps it, as the gzip member counts it.
+fn piece_of(series: &SeriesUid, piece: &PieceRef) -> (String, Piece) {
+    let counted = Piece {
+        series: series.clone(),
+        range: piece.range.clone(),
+        inflated_len: piece.inflated_len,
+        crc32: piece.crc32,
+        instance_count: piece.instance_count,
+    };
+    (piece.object.clone(), counted)
+}
+
+/// Heads on their way out, one by one.
+struct Heads {
+    archive: Archive,
+    instances: Walk,
+    base_url: String,
+    /// The block that was read last: instances of a series share one.
+    block: Option<(String, Range<u64>, Bytes)>,
+    is_first: bool,
+}
+
+impl Heads {
+    async fn next(mut self) -> Result<Option<(Bytes, Option<Self>)>> {
+        let Some(instance) = self.instances.next().await? else {
+            return Ok(Some((Bytes::from_static(b"]"), None)));
+        };
+        let head = self.head(&instance).await?;
+        let mut out = Vec::with_capacity(head.len() + 64);
+        out.push(if self.is_first { b'[' } else { b',' });
+        rebase(&head, &instance.base_url, &self.base_url, &mut out);
+        self.is_first = false;
+        Ok(Some((Bytes::from(out), Some(self))))
+    }
+
+    /// The stored head of an instance.
+    async fn head(&mut self, instance: &Visible<Instance>) -> Result<Vec<u8>> {
+        let (object, place) = instance.head();
+        let is_held = self
+            .block
+            .as_ref()
+            .is_some_and(|(name, range, _)| name == object && *range == place.block);
+        if !is_held {
+            let vault = &self.archive.vault;
+            let bytes = vault
+                .read_small(object, place.block.clone(), MAX_BLOCK_BYTES)
+                .await?;
+            self.block = Some((object.to_owned(), place.block.clone(), bytes));
+        }
+        let block = self.block.as_ref().map(|(_, _, bytes)| bytes);
+        let block = block.ok_or_else(Error::not_found)?;
+        inflate::inflate_block(block, &place.json)
+    }
+}
+
+/// Copies a head, with links under `to` in the place of `from`.
+fn rebase(head: &[u8], from: &str, to: &str, out: &mut Vec<u8>) {
+    if from == to {
+        return out.extend_from_slice(head);
+    }
+    // Inside a JSON string a quote is escaped, so this text is a member and no value.
+    let (stored, wanted) = (
+        format!("\"BulkDataURI\":\"{from}/"),
+        format!("\"BulkDataURI\":\"{to}/"),
+    );
+    let mut rest = head;
+    while let Some(at) = memmem::find(rest, stored.as_bytes()) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(wanted.as_bytes());
+        rest = &rest[at + stored.len()..];
+    }
+    out.extend_from_slice(rest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(head: &str, expected: &str) {
+        let mut out = Vec::new();
+        rebase(
+            head.as_bytes(),
+            "http://a/dicomweb",
+            "https://b/x/dicomweb",
+            &mut out,
+        );
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn j40_links_name_the_address_the_caller_used() {
+        check("{}", "{}");
+        check(
+            r#"{"7FE00010":{"vr":"OW","BulkDataURI":"http://a/dicomweb/studies/1"}}"#,
+            r#"{"7FE00010":{"vr":"OW","BulkDataURI":"https://b/x/dicomweb/studies/1"}}"#,
+        );
+        let text = r#"{"00104000":{"vr":"LT","Value":["\"BulkDataURI\":\"http://a/dicomweb/"]}}"#;
+        check(text, text);
+    }
+}
