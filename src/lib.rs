@@ -2,6 +2,13 @@
 //!
 //! The modules stand in the order of their layers, highest first; `ARCHITECTURE.md` says what each may know.
 
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod telemetry;
+
+pub mod http;
+
 pub mod archive;
 
 pub mod auth;

@@ -1,3 +1,7 @@
 //! The `kura` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kura::cli::run()
+}

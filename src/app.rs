@@ -1,0 +1,132 @@
+//! The one place where things are built: configuration → archive, rights, listeners.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::{HttpServer, web};
+use tokio::runtime::Handle;
+
+use crate::archive::Archive;
+use crate::auth::Authenticator;
+use crate::auth::keys::LocalKey;
+use crate::config::Config;
+use crate::error::{Error, Kind, Result};
+use crate::http::caller::{FacilityLookup, Gate};
+use crate::http::urls::{Address, Urls};
+use crate::http::{self, State};
+use crate::index::Index;
+use crate::model::Clock;
+use crate::storage::Vault;
+
+/// Idle connections are closed after this time. Viewers keep many open and come back within a minute.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Headers must have arrived by then.
+const HEADERS_WITHIN: Duration = Duration::from_secs(30);
+
+/// What a process has opened.
+#[derive(Debug)]
+pub struct App {
+    config: Config,
+    archive: Archive,
+    key: LocalKey,
+}
+
+impl App {
+    /// Opens database, store and key. On the embedded default what is missing is made: folder, schema, key.
+    ///
+    /// # Errors
+    /// One line that says what is wrong and how to mend it.
+    pub async fn open(config: Config) -> Result<Self> {
+        make_data_folder(&config)?;
+        let clock = Clock::System;
+        let index = Index::open(config.database_url.expose(), clock.clone()).await?;
+        if config.database_is_embedded() {
+            index.migrate().await?;
+        }
+        if let Some(refusal) = index.schema_state().await?.refusal() {
+            return Err(Error::invalid(refusal));
+        }
+        let vault = Vault::open(config.storage_url.expose()).await?;
+        let key = LocalKey::load_or_create(&config.data.join("local-key.pem"))?;
+        let archive = Archive::new(index, vault, clock, Handle::current());
+        Ok(Self {
+            config,
+            archive,
+            key,
+        })
+    }
+
+    /// The configuration it was opened with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The archive.
+    pub fn archive(&self) -> &Archive {
+        &self.archive
+    }
+
+    /// The key of the local issuer.
+    pub fn key(&self) -> &LocalKey {
+        &self.key
+    }
+
+    /// Binds the address and gives the server, which runs when it is awaited, and the address it has.
+    ///
+    /// # Errors
+    /// `Kind::Invalid` if the address is taken or none of this machine's.
+    pub fn listen(&self) -> Result<(Server, SocketAddr)> {
+        let issuers = if self.config.auth.local_issuer {
+            vec![self.key.issuer()]
+        } else {
+            Vec::new()
+        };
+        let authenticator = Authenticator::new(issuers, self.archive.clock().clone());
+        let index = self.archive.index().clone();
+        let facilities: FacilityLookup = Arc::new(move |code| {
+            let index = index.clone();
+            Box::pin(async move { index.facility_by_code(&code).await })
+        });
+        let gate = Gate::new(authenticator, facilities);
+        let base = self
+            .config
+            .public_url
+            .as_deref()
+            .map(Urls::at)
+            .transpose()?;
+        let address = Address {
+            base,
+            behind_proxy: self.config.trust_forwarded,
+        };
+        let state = web::Data::new(State::new(self.archive.clone(), address));
+        let gate = web::Data::new(gate);
+        let mut server = HttpServer::new(move || http::app(state.clone(), gate.clone()))
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(HEADERS_WITHIN)
+            .shutdown_timeout(self.config.shutdown_timeout_s);
+        if let Some(workers) = self.config.workers {
+            server = server.workers(workers);
+        }
+        let server = server.bind(&self.config.listen).map_err(|e| {
+            Error::invalid(format!(
+                "cannot listen on {}: {e}; set KURA_LISTEN",
+                self.config.listen
+            ))
+        })?;
+        let address = server.addrs().first().copied();
+        let address = address.ok_or_else(|| Error::new(Kind::Internal, "no address was bound"))?;
+        Ok((server.run(), address))
+    }
+}
+
+/// Makes the data folder.
+pub(crate) fn make_data_folder(config: &Config) -> Result<()> {
+    std::fs::create_dir_all(&config.data).map_err(|e| {
+        Error::invalid(format!(
+            "the data folder cannot be made: {e}; set KURA_DATA"
+        ))
+        .with_source(e)
+    })
+}

@@ -1,0 +1,36 @@
+//! `kura serve`: the archive, until it is told to stop.
+
+use tracing::info;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::error::{Error, Result};
+
+/// How to serve.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Check the configuration, say so, and exit
+    #[arg(long)]
+    check: bool,
+}
+
+/// Serves until SIGINT or SIGTERM; requests in flight are finished.
+pub(super) async fn run(config: Config, arguments: &Args) -> Result<()> {
+    if arguments.check {
+        eprintln!("the configuration is good");
+        return Ok(());
+    }
+    let app = App::open(config).await?;
+    let (server, address) = app.listen()?;
+    info!(
+        address = %format_args!("http://{address}"),
+        database = %app.config().database_url,
+        storage = %app.config().storage_url,
+        "listening"
+    );
+    server
+        .await
+        .map_err(|e| Error::internal("the server broke off", e))?;
+    info!("stopped");
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! What is written becomes a `Config`, or one line that names the key and what it takes.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use super::{Config, ServiceUrl, Written};
+use crate::{Error, Result};
+
+impl Written {
+    /// Checks each value and fills in the defaults that depend on others.
+    pub(super) fn check(self) -> Result<Config> {
+        check_listen(&self.listen)?;
+        let data = absolute(&self.data)?;
+        let database = self
+            .database_url
+            .map_or_else(|| embedded_database(&data), Ok)?;
+        let storage = self
+            .storage_url
+            .map_or_else(|| embedded_storage(&data), Ok)?;
+        if self.workers == Some(0) {
+            return Err(wrong("workers", "1 or more"));
+        }
+        if !self.auth.local_issuer {
+            let takes = "true: there is no other issuer yet, so nobody could sign in";
+            return Err(wrong("auth.local_issuer", takes));
+        }
+        Ok(Config {
+            database_url: service("database_url", database, &["sqlite"])?,
+            storage_url: service("storage_url", storage, &["fs", "memory"])?,
+            public_url: self
+                .public_url
+                .as_deref()
+                .map(checked_public_url)
+                .transpose()?,
+            listen: self.listen,
+            data,
+            trust_forwarded: self.trust_forwarded,
+            log: self.log,
+            log_format: self.log_format,
+            workers: self.workers,
+            shutdown_timeout_s: self.shutdown_timeout_s,
+            auth: self.auth,
+        })
+    }
+}
+
+fn wrong(key: &str, takes: &str) -> Error {
+    Error::invalid(format!("configuration: {key} takes {takes}"))
+}
+
+fn check_listen(listen: &str) -> Result<()> {
+    let named = listen.rsplit_once(':').is_some_and(|(host, port)| {
+        let host_fits = host.parse::<IpAddr>().is_ok()
+            || host
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
+        !host.is_empty() && host_fits && !host.contains(':') && port.parse::<u16>().is_ok()
+    });
+    if named || listen.parse::<SocketAddr>().is_ok() {
+        return Ok(());
+    }
+    Err(wrong("listen", "host:port, for example 127.0.0.1:8080"))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|error| wrong("data", "a folder").with_source(error))
+}
+
+/// The characters that end the path of a URL or escape in it.
+fn percent(path: &str) -> String {
+    path.replace('%', "%25")
+        .replace('?', "%3F")
+        .replace('#', "%23")
+}
+
+/// SQLite in the data folder.
+pub(super) fn embedded_database(data: &Path) -> Result<String> {
+    Ok(format!("sqlite://{}/kura.db?mode=rwc", in_url(data)?))
+}
+
+fn embedded_storage(data: &Path) -> Result<String> {
+    Ok(format!("fs://{}/blobs", in_url(data)?))
+}
+
+fn in_url(data: &Path) -> Result<String> {
+    let text = data.to_str().ok_or_else(|| wrong("data", "UTF-8"))?;
+    Ok(percent(text))
+}
+
+fn service(key: &str, url: String, schemes: &[&str]) -> Result<ServiceUrl> {
+    let url = ServiceUrl(url);
+    if schemes.contains(&url.scheme()) {
+        return Ok(url);
+    }
+    let takes: Vec<_> = schemes.iter().map(|s| format!("{s}://…")).collect();
+    Err(wrong(key, &takes.join(" or ")))
+}
+
+fn checked_public_url(url: &str) -> Result<String> {
+    let rest = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"));
+    let fits = rest.is_some_and(|rest| {
+        !rest.is_empty()
+            && !rest.starts_with('/')
+            && rest.bytes().all(|b| b.is_ascii_graphic())
+            && !rest.contains(['?', '#', '@', '"', '<', '>', '\\'])
+    });
+    if fits {
+        return Ok(url.trim_end_matches('/').to_owned());
+    }
+    let takes = "an http or https address without user, query and fragment";
+    Err(wrong("public_url", takes))
+}

@@ -1,0 +1,71 @@
+//! The table of configuration keys: the environment and the operator's page are made from it.
+
+use crate::{Error, Result};
+
+/// One configuration key, for the environment and the operator's table.
+#[derive(Debug)]
+pub struct Key {
+    /// As the file writes it; a dot is a table.
+    pub name: &'static str,
+    /// The default, for people.
+    pub default: &'static str,
+    /// What it does.
+    pub meaning: &'static str,
+    /// Whether its value is text, so that `KURA_DATA=2026` names a folder and no number.
+    pub(super) text: bool,
+}
+
+const TEXT: bool = true;
+const PARSED: bool = false;
+
+const fn key(name: &'static str, text: bool, default: &'static str, meaning: &'static str) -> Key {
+    Key {
+        name,
+        default,
+        meaning,
+        text,
+    }
+}
+
+/// Every key, in the order of the operator's table (docs/operations.md is compared with it).
+#[rustfmt::skip]
+pub static KEYS: &[Key] = &[
+    key("listen", TEXT, "`127.0.0.1:8080`", "host and port to listen on"),
+    key("data", TEXT, "`./kura-data`", "folder of database, blobs and local key"),
+    key("database_url", TEXT, "SQLite in the data folder", "the database, `sqlite://…`"),
+    key("storage_url", TEXT, "`blobs` in the data folder", "the object store, `fs:///…` or `memory://`"),
+    key("public_url", TEXT, "from each request", "address under which callers see this server"),
+    key("trust_forwarded", PARSED, "`false`", "believe `Forwarded` and `X-Forwarded-*`; only behind a proxy that sets them"),
+    key("log", TEXT, "`info`", "what is logged: `warn`, `info,kura::http=debug`"),
+    key("log_format", TEXT, "`auto`", "`human`, `json`, or `auto`: human on a terminal"),
+    key("workers", PARSED, "one per core", "threads that answer requests"),
+    key("shutdown_timeout_s", PARSED, "`30`", "seconds that running requests have left after a stop"),
+    key("auth.local_issuer", PARSED, "`true`", "accept tokens signed with the key in the data folder"),
+];
+
+impl Key {
+    /// The environment variable: the name in capitals, two underscores for a dot.
+    pub fn env(&self) -> String {
+        format!("{ENV_PREFIX}{}", self.name.replace('.', "__")).to_uppercase()
+    }
+}
+
+pub(super) const ENV_PREFIX: &str = "KURA_";
+
+/// Names with our prefix that are not configuration: what Kubernetes sets for a service called `kura`, and what the tests read.
+const NOT_OURS: &[&str] = &["service_", "port", "test_", "bless"];
+
+/// The key that an environment name without its prefix sets; `None` if the variable is none of ours.
+pub(super) fn key_of_variable(name: &str) -> Result<Option<&'static Key>> {
+    let dotted = name.replace("__", ".");
+    if let Some(key) = KEYS.iter().find(|key| key.name == dotted) {
+        return Ok(Some(key));
+    }
+    if NOT_OURS.iter().any(|prefix| name.starts_with(prefix)) {
+        return Ok(None);
+    }
+    Err(Error::invalid(format!(
+        "configuration: {ENV_PREFIX}{} is no setting; kura serve --help and docs/operations.md list them",
+        name.to_uppercase()
+    )))
+}

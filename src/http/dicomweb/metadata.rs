@@ -1,0 +1,141 @@
+//! WADO-RS metadata (PS3.18 10.4.1.1.2, dicomweb.md section 5).
+
+use actix_web::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
+use actix_web::{HttpRequest, HttpResponse, get, web};
+
+use super::paths::{InstanceNames, SeriesNames, StudyNames};
+use super::shapes::{self, InstanceParams, Refused, SeriesParams, StudyParams};
+use crate::archive::metadata::Metadata;
+use crate::auth::{DicomRead, OfObject};
+use crate::error::Result;
+use crate::http::accept::Accept;
+use crate::http::caller::Caller;
+use crate::http::{Kura, respond};
+use crate::index::catalog::Scope;
+
+/// Retrieve the metadata of a study.
+#[utoipa::path(tag = "WADO-RS", operation_id = "retrieveStudyMetadata", params(StudyParams), responses(shapes::Metadata, Refused), security(("bearer" = [])))]
+#[get("/studies/{study}/metadata")]
+pub(crate) async fn of_study(
+    caller: Caller<OfObject<DicomRead>>,
+    kura: Kura,
+    accept: Accept,
+    request: HttpRequest,
+    names: web::Path<StudyNames>,
+) -> Result<HttpResponse> {
+    let scope = Scope {
+        study: names.path()?.study,
+        series: None,
+        instance: None,
+    };
+    answer(&caller, &kura, &accept, &request, scope).await
+}
+
+/// Retrieve the metadata of a series.
+#[utoipa::path(tag = "WADO-RS", operation_id = "retrieveSeriesMetadata", params(SeriesParams), responses(shapes::Metadata, Refused), security(("bearer" = [])))]
+#[get("/studies/{study}/series/{series}/metadata")]
+pub(crate) async fn of_series(
+    caller: Caller<OfObject<DicomRead>>,
+    kura: Kura,
+    accept: Accept,
+    request: HttpRequest,
+    names: web::Path<SeriesNames>,
+) -> Result<HttpResponse> {
+    let path = names.path()?;
+    let scope = Scope {
+        study: path.study,
+        series: Some(path.series),
+        instance: None,
+    };
+    answer(&caller, &kura, &accept, &request, scope).await
+}
+
+/// Retrieve the metadata of an instance.
+#[utoipa::path(tag = "WADO-RS", operation_id = "retrieveInstanceMetadata", params(InstanceParams), responses(shapes::Metadata, Refused), security(("bearer" = [])))]
+#[get("/studies/{study}/series/{series}/instances/{instance}/metadata")]
+pub(crate) async fn of_instance(
+    caller: Caller<OfObject<DicomRead>>,
+    kura: Kura,
+    accept: Accept,
+    request: HttpRequest,
+    names: web::Path<InstanceNames>,
+) -> Result<HttpResponse> {
+    let path = names.path()?;
+    let scope = Scope {
+        study: path.study,
+        series: Some(path.series),
+        instance: Some(path.instance),
+    };
+    answer(&caller, &kura, &accept, &request, scope).await
+}
+
+async fn answer(
+    caller: &Caller<OfObject<DicomRead>>,
+    kura: &Kura,
+    accept: &Accept,
+    request: &HttpRequest,
+    scope: Scope,
+) -> Result<HttpResponse> {
+    let base = kura.urls(request).root();
+    let gzip = takes_gzip(request);
+    let metadata = kura
+        .archive
+        .metadata(&caller.access(), scope, &base, gzip)
+        .await?;
+    // After visibility, so that an odd Accept learns nothing about what is not there (S11 before S13).
+    let media_type = respond::dicom_json(accept)?;
+    let mut response = HttpResponse::Ok();
+    respond::object_headers(&mut response);
+    response.content_type(media_type);
+    Ok(match metadata {
+        Metadata::Gzip(len, bytes) => {
+            response.insert_header((CONTENT_ENCODING, "gzip"));
+            respond::sized(&mut response, len, bytes)
+        }
+        Metadata::Plain(bytes) => response.streaming(bytes),
+    })
+}
+
+/// Whether Accept-Encoding allows gzip with a weight above zero (RFC 9110 12.5.3).
+fn takes_gzip(request: &HttpRequest) -> bool {
+    let values = request
+        .headers()
+        .get_all(ACCEPT_ENCODING)
+        .filter_map(|v| v.to_str().ok());
+    let mut any = None;
+    for coding in values.flat_map(|value| value.split(',')) {
+        let mut parts = coding.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let refused = parts.any(|p| p.strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0)));
+        if name.eq_ignore_ascii_case("gzip") {
+            return !refused;
+        }
+        if name == "*" {
+            any = Some(!refused);
+        }
+    }
+    any.unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn check(header: &str, expected: bool) {
+        let request = TestRequest::default().insert_header((ACCEPT_ENCODING, header));
+        assert_eq!(takes_gzip(&request.to_http_request()), expected, "{header}");
+    }
+
+    #[test]
+    fn c10_gzip_is_sent_to_those_who_take_it() {
+        check("gzip, deflate, br, zstd", true);
+        check("GZIP;q=0.5", true);
+        check("*", true);
+        check("br, gzip;q=0", false);
+        check("gzip;q=0.000, *", false);
+        check("identity", false);
+        check("", false);
+    }
+}

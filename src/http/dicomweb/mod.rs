@@ -1,0 +1,35 @@
+//! DICOMweb under `/dicomweb` (PS3.18): search, retrieve, store.
+
+pub mod bulkdata;
+pub mod frames;
+pub mod metadata;
+mod paths;
+pub mod qido;
+pub mod shapes;
+pub mod stow;
+pub mod wado;
+
+use actix_web::web;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Hangs the routes in.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(qido::search_studies)
+        .service(qido::search_series)
+        .service(qido::search_instances)
+        .service(qido::search_series_of_study)
+        .service(qido::search_instances_of_study)
+        .service(qido::search_instances_of_series)
+        .service(stow::store)
+        .service(stow::store_into_study)
+        .service(wado::retrieve_study)
+        .service(wado::retrieve_series)
+        .service(wado::retrieve_instance)
+        .service(metadata::of_study)
+        .service(metadata::of_series)
+        .service(metadata::of_instance)
+        .service(frames::retrieve_frames)
+        .route(frames::WITHOUT_LIST, web::get().to(frames::no_list))
+        .service(bulkdata::retrieve_bulkdata);
+}

@@ -1,0 +1,94 @@
+//! Names in paths: taken as written, checked once.
+//!
+//! On GET a text that no UID can be is a resource that cannot exist: 404 (dicomweb.md R32).
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+use crate::model::{
+    InstancePath, SeriesPath, SeriesUid, SopInstanceUid, StudyPath, StudyUid, UidError,
+};
+
+/// `{study}`.
+#[derive(Debug, Deserialize)]
+pub(super) struct StudyNames {
+    study: String,
+}
+
+/// `{study}`, `{series}`.
+#[derive(Debug, Deserialize)]
+pub(super) struct SeriesNames {
+    study: String,
+    series: String,
+}
+
+/// `{study}`, `{series}`, `{instance}`.
+#[derive(Debug, Deserialize)]
+pub(super) struct InstanceNames {
+    study: String,
+    series: String,
+    instance: String,
+}
+
+/// `{study}`, `{series}`, `{instance}` and what is wanted of the instance: a frame list or a bulk path.
+#[derive(Debug, Deserialize)]
+pub(super) struct PartNames {
+    study: String,
+    series: String,
+    instance: String,
+    /// The rest of the path, not yet read.
+    pub part: String,
+}
+
+impl StudyNames {
+    /// The path, if a UID can be named so.
+    pub(super) fn path(&self) -> Result<StudyPath> {
+        Ok(StudyPath {
+            study: study(&self.study)?,
+        })
+    }
+}
+
+impl SeriesNames {
+    /// The path, if UIDs can be named so.
+    pub(super) fn path(&self) -> Result<SeriesPath> {
+        Ok(SeriesPath {
+            study: study(&self.study)?,
+            series: exact(&self.series, SeriesUid::parse)?,
+        })
+    }
+}
+
+impl InstanceNames {
+    /// The path, if UIDs can be named so.
+    pub(super) fn path(&self) -> Result<InstancePath> {
+        instance(&self.study, &self.series, &self.instance)
+    }
+}
+
+impl PartNames {
+    /// The path of the instance, if UIDs can be named so.
+    pub(super) fn path(&self) -> Result<InstancePath> {
+        instance(&self.study, &self.series, &self.instance)
+    }
+}
+
+fn study(text: &str) -> Result<StudyUid> {
+    exact(text, StudyUid::parse)
+}
+
+fn instance(study_text: &str, series: &str, instance: &str) -> Result<InstancePath> {
+    Ok(InstancePath {
+        study: study(study_text)?,
+        series: exact(series, SeriesUid::parse)?,
+        instance: exact(instance, SopInstanceUid::parse)?,
+    })
+}
+
+/// Padding, which a value has and a path has not, is no second name of the same thing.
+fn exact<T>(text: &str, parse: fn(&str) -> Result<T, UidError>) -> Result<T> {
+    if text.ends_with(['\0', ' ']) {
+        return Err(Error::not_found());
+    }
+    parse(text).map_err(|_| Error::not_found())
+}

@@ -1,0 +1,198 @@
+//! How the `OpenAPI` document names what the routes of this folder take and give.
+
+#![expect(
+    dead_code,
+    reason = "shapes for the document: nobody makes a value of them"
+)]
+
+use std::collections::HashMap;
+
+use utoipa::{IntoParams, IntoResponses, ToSchema};
+
+use crate::http::problem::Problem;
+
+/// A DICOM data set in JSON (PS3.18 F.2): attributes by tag, eight hexadecimal digits.
+#[derive(Debug, ToSchema)]
+pub struct DataSet(HashMap<String, DicomAttribute>);
+
+/// One attribute: its value representation and at most one of three forms of value.
+#[derive(Debug, ToSchema)]
+pub struct DicomAttribute {
+    /// Value representation, two letters.
+    vr: String,
+    /// Values: texts, numbers, names or data sets.
+    #[schema(rename = "Value")]
+    value: Option<Vec<serde_json::Value>>,
+    /// Where the value can be fetched.
+    #[schema(rename = "BulkDataURI")]
+    bulk_data_uri: Option<String>,
+    /// The value in base64.
+    #[schema(rename = "InlineBinary")]
+    inline_binary: Option<String>,
+}
+
+/// A stand-in for bytes.
+#[derive(Debug, ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub struct Binary(Vec<u8>);
+
+/// Names a study.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct StudyParams {
+    /// Study Instance UID.
+    study: String,
+}
+
+/// Names a series.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct SeriesParams {
+    /// Study Instance UID.
+    study: String,
+    /// Series Instance UID.
+    series: String,
+}
+
+/// Names an instance.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct InstanceParams {
+    /// Study Instance UID.
+    study: String,
+    /// Series Instance UID.
+    series: String,
+    /// SOP Instance UID.
+    instance: String,
+}
+
+/// Names frames.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct FrameParams {
+    /// Study Instance UID.
+    study: String,
+    /// Series Instance UID.
+    series: String,
+    /// SOP Instance UID.
+    instance: String,
+    /// Numbers of frames from 1, separated by commas.
+    part: String,
+}
+
+/// Names a value of an instance.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct BulkParams {
+    /// Study Instance UID.
+    study: String,
+    /// Series Instance UID.
+    series: String,
+    /// SOP Instance UID.
+    instance: String,
+    /// Tag of the value; inside sequences the tag of the sequence and the number of the item from 1 before it.
+    part: String,
+}
+
+/// How results are chosen. Beside these, every attribute that is searched may be a parameter, by keyword or tag.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SearchParams {
+    /// Results at most.
+    limit: Option<u32>,
+    /// Results passed over.
+    offset: Option<u64>,
+    /// Attributes to be shown, separated by commas, or `all`.
+    includefield: Option<String>,
+    /// Whether tokens of names are matched in any order.
+    fuzzymatching: Option<bool>,
+    /// Whether all results are counted in `X-Total-Count`.
+    count: Option<bool>,
+}
+
+/// What a search gives.
+#[derive(Debug, IntoResponses)]
+pub enum Searched {
+    /// Results, newest first.
+    #[response(status = 200, content_type = "application/dicom+json")]
+    Found(Vec<DataSet>),
+    /// No result.
+    #[response(status = 204)]
+    None,
+}
+
+/// What metadata are.
+#[derive(Debug, IntoResponses)]
+pub enum Metadata {
+    /// One data set an instance, bulk data as links.
+    #[response(status = 200, content_type = "application/dicom+json")]
+    Found(Vec<DataSet>),
+}
+
+/// What instances are.
+#[derive(Debug, IntoResponses)]
+pub enum Files {
+    /// DICOM files, one a part.
+    #[response(
+        status = 200,
+        content_type = "multipart/related; type=\"application/dicom\""
+    )]
+    All(Binary),
+    /// Those of the files that can be sent in the transfer syntax asked for; a Warning counts the others.
+    #[response(
+        status = 206,
+        content_type = "multipart/related; type=\"application/dicom\""
+    )]
+    Some(Binary),
+}
+
+/// What frames and bulk data are.
+#[derive(Debug, IntoResponses)]
+pub enum Octets {
+    /// Bytes, one frame or value a part.
+    #[response(
+        status = 200,
+        content_type = "multipart/related; type=\"application/octet-stream\""
+    )]
+    All(Binary),
+}
+
+/// What a store gives.
+#[derive(Debug, IntoResponses)]
+pub enum Stored {
+    /// All instances are stored.
+    #[response(status = 200, content_type = "application/dicom+json")]
+    All(DataSet),
+    /// Some instances are stored, or with warnings.
+    #[response(status = 202, content_type = "application/dicom+json")]
+    Some(DataSet),
+    /// No instance is stored.
+    #[response(status = 409, content_type = "application/dicom+json")]
+    None(DataSet),
+    /// The body is of a type that is not read here.
+    #[response(status = 415, content_type = "application/problem+json")]
+    UnsupportedType(Problem),
+}
+
+/// How a request may be refused.
+#[derive(Debug, IntoResponses)]
+pub enum Refused {
+    /// Malformed.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Invalid(Problem),
+    /// No token, or none that is accepted.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthenticated(Problem),
+    /// The token lacks the scope.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(Problem),
+    /// Not here, or not for this caller.
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(Problem),
+    /// No representation that the caller accepts.
+    #[response(status = 406, content_type = "application/problem+json")]
+    NotAcceptable(Problem),
+    /// Database or store are away for now.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(Problem),
+}

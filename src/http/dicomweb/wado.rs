@@ -1,0 +1,270 @@
+//! WADO-RS: whole instances (PS3.18 10.4.1.1, dicomweb.md section 6).
+
+use std::sync::Arc;
+
+use actix_web::http::header::CONTENT_DISPOSITION;
+use actix_web::{HttpRequest, HttpResponse, get, web};
+use futures::stream::{self, Stream};
+
+use super::paths::{InstanceNames, SeriesNames, StudyNames};
+use super::shapes::{Files, InstanceParams, Refused, SeriesParams, StudyParams};
+use crate::archive::Archive;
+use crate::archive::walk::Walk;
+use crate::auth::{Access, DicomRead, OfObject};
+use crate::dicom::transcode;
+use crate::error::Result;
+use crate::http::accept::{Accept, Offer};
+use crate::http::caller::Caller;
+use crate::http::respond::Part;
+use crate::http::urls::Urls;
+use crate::http::warning::warning;
+use crate::http::{Kura, respond};
+use crate::index::catalog::{Instance, Scope, Visible};
+use crate::model::{InstancePath, TransferSyntax};
+
+const DICOM: &str = "application/dicom";
+const EXPLICIT_LITTLE: &str = "1.2.840.10008.1.2.1";
+
+/// Retrieve the instances of a study.
+#[utoipa::path(tag = "WADO-RS", operation_id = "retrieveStudy", params(StudyParams), responses(Files, Refused), security(("bearer" = [])))]
+#[get("/studies/{study}")]
+pub(crate) async fn retrieve_study(
+    caller: Caller<OfObject<DicomRead>>,
+    kura: Kura,
+    accept: Accept,
+    request: HttpRequest,
+    names: web::Path<StudyNames>,
+) -> Result<HttpResponse> {
+    let scope = Scope {
+        study: names.path()?.study,
+        series: None,
+        instance: None,
+    };
+    many(caller.access(), &kura, &accept, &request, scope).await
+}
+
+/// Retrieve the instances of a series.
+#[utoipa::path(tag = "WADO-RS", operation_id = "retrieveSeries", params(SeriesParams), responses(Files, Refused), security(("bearer" = [])))]
+#[get("/studies/{study}/series/{series}")]
+pub(crate) async fn retrieve_series(
+    caller: Caller<OfObject<DicomRead>>,
+    kura: Kura,
+    accept: Accept,
+    request: HttpRequest,
+    names: web::Path<SeriesNames>,
+) -> Result<HttpResponse> {
+    let path = names.path()?;
+    let scope = Scope {
+        study: path.study,
+        series: Some(path.series),
+        instance: None,
+    };
+    many(caller.access(), &kura, &accept, &request, scope).await
+}
+
+/// Retrieve an instance.
+#[utoipa::path(tag = "WADO-RS", operation_id = "retrieveInstance", params(InstanceParams), responses(Files, Refused), security(("bearer" = [])))]
+#[get("/studies/{study}/series/{series}/instances/{instance}")]
+pub(crate) async fn retrieve_instance(
+    caller: Caller<OfObject<DicomRead>>,
+    kura: Kura,
+    accept: Accept,
+    request: HttpRequest,
+    names: web::Path<InstanceNames>,
+) -> Result<HttpResponse> {
+    let path = names.path()?;
+    let access = caller.access();
+    let instance = Arc::new(kura.archive.catalog(&access).instance(&path).await?);
+    let (form, is_multipart) = {
+        let offers = offers(&instance, true);
+        let offer = accept.choose(&offers)?;
+        (form_of(offer), offer.is_multipart)
+    };
+    let urls = kura.urls(&request);
+    let part = part(&kura.archive, &access, instance, form, &urls).await?;
+    let mut response = HttpResponse::Ok();
+    respond::object_headers(&mut response);
+    if is_multipart {
+        return Ok(respond::multipart(
+            &mut response,
+            DICOM,
+            stream::iter([Ok(part)]),
+        ));
+    }
+    let name = format!("attachment; filename=\"{}.dcm\"", path.instance);
+    response
+        .content_type(part.content_type)
+        .insert_header((CONTENT_DISPOSITION, name))
+        .insert_header(("Content-Location", part.location));
+    Ok(respond::sized(&mut response, part.len, part.bytes))
+}
+
+/// The form in which an instance leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// As stored, whatever that is (N50).
+    Stored,
+    /// Explicit VR Little Endian; what cannot or must not be brought into it stays as it is (N51).
+    ExplicitLittle,
+}
+
+/// What can be made of an instance, Explicit VR Little Endian first (N51).
+fn offers(instance: &Instance, with_single: bool) -> Vec<Offer<'_>> {
+    let stored: &str = &instance.transfer_syntax_uid;
+    let syntax = TransferSyntax::of(stored);
+    let is_native = syntax.is_some_and(|syntax| !syntax.is_encapsulated());
+    // Pixel data that lost something stay in the syntax they are stored in, also for those who name none (N51).
+    let stays = !is_native && syntax.is_none_or(|syntax| syntax.lossy);
+    let mut offers = Vec::new();
+    let kinds: &[fn(&'static str) -> Offer<'static>] = if with_single {
+        &[Offer::multipart, Offer::single]
+    } else {
+        &[Offer::multipart]
+    };
+    for make in kinds {
+        let of_stored = make(DICOM).in_syntax(stored).stored();
+        if is_native {
+            offers.push(make(DICOM).in_syntax(EXPLICIT_LITTLE));
+        }
+        offers.push(if stays {
+            of_stored
+        } else {
+            of_stored.if_named()
+        });
+    }
+    offers
+}
+
+fn form_of(offer: &Offer<'_>) -> Form {
+    if offer.is_stored {
+        Form::Stored
+    } else {
+        Form::ExplicitLittle
+    }
+}
+
+/// One instance as a part of an answer.
+async fn part(
+    archive: &Archive,
+    access: &Arc<Access>,
+    instance: Arc<Visible<Instance>>,
+    form: Form,
+    urls: &Urls,
+) -> Result<Part> {
+    let path = InstancePath {
+        study: instance.study.clone(),
+        series: instance.series.clone(),
+        instance: instance.instance.clone(),
+    };
+    let stored = TransferSyntax::of(&instance.transfer_syntax_uid);
+    // A file that came without its preamble is made a whole one, unless it is asked for as stored (W03, N50).
+    let is_rewritten = form == Form::ExplicitLittle
+        && (stored.is_some_and(transcode::is_needed)
+            || stored.is_some_and(|syntax| !syntax.is_encapsulated())
+                && !archive.has_preamble(&instance).await?);
+    let (syntax, (len, bytes)) = if is_rewritten {
+        (
+            EXPLICIT_LITTLE,
+            archive.file_in_explicit_little(access, &instance).await?,
+        )
+    } else {
+        (
+            &*instance.transfer_syntax_uid,
+            (instance.byte_count, archive.file(access, &instance)),
+        )
+    };
+    Ok(Part {
+        content_type: format!("{DICOM}; transfer-syntax={syntax}"),
+        location: urls.instance(&path),
+        len,
+        bytes,
+    })
+}
+
+/// A study or a series.
+async fn many(
+    access: Arc<Access>,
+    kura: &Kura,
+    accept: &Accept,
+    request: &HttpRequest,
+    scope: Scope,
+) -> Result<HttpResponse> {
+    let instances = kura.archive.walk(&access, scope.clone()).await?;
+    let left_out = count_left_out(instances, accept).await?;
+    let urls = kura.urls(request);
+    let mut response = if left_out == 0 {
+        HttpResponse::Ok()
+    } else {
+        let text = format!(
+            "{left_out} instances cannot be sent in the transfer syntax asked for; transfer-syntax=* gets them as stored"
+        );
+        let mut response = HttpResponse::PartialContent();
+        response.insert_header(("Warning", warning(&urls, &text)));
+        response
+    };
+    respond::object_headers(&mut response);
+    let sending = Sending {
+        instances: kura.archive.walk(&access, scope).await?,
+        archive: kura.archive.clone(),
+        access,
+        accept: accept.clone(),
+        urls,
+    };
+    Ok(respond::multipart(&mut response, DICOM, sending.parts()))
+}
+
+/// How many instances cannot be sent as asked (N59).
+///
+/// # Errors
+/// `Kind::NotAcceptable` if that is all of them.
+async fn count_left_out(mut instances: Walk, accept: &Accept) -> Result<u64> {
+    let (mut left_out, mut sent) = (0, 0_u64);
+    let mut refusal = None;
+    while let Some(instance) = instances.next().await? {
+        match accept.choose(&offers(&instance, false)) {
+            Ok(_) => sent += 1,
+            Err(error) => {
+                left_out += 1;
+                refusal = Some(error);
+            }
+        }
+    }
+    match refusal {
+        Some(refusal) if sent == 0 => Err(refusal),
+        _ => Ok(left_out),
+    }
+}
+
+/// A study or series on its way out.
+struct Sending {
+    instances: Walk,
+    archive: Archive,
+    access: Arc<Access>,
+    accept: Accept,
+    urls: Urls,
+}
+
+impl Sending {
+    fn parts(self) -> impl Stream<Item = Result<Part>> {
+        stream::try_unfold(self, async |mut sending| {
+            let part = sending.next().await?;
+            Ok(part.map(|part| (part, sending)))
+        })
+    }
+
+    async fn next(&mut self) -> Result<Option<Part>> {
+        while let Some(instance) = self.instances.next().await? {
+            let instance = Arc::new(instance);
+            let form = self
+                .accept
+                .choose(&offers(&instance, false))
+                .ok()
+                .map(form_of);
+            if let Some(form) = form {
+                let part = part(&self.archive, &self.access, instance, form, &self.urls).await?;
+                return Ok(Some(part));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,76 @@
+//! Door: HTTP. How requests arrive and answers leave; what is done in between is asked of the layers below.
+
+pub mod accept;
+pub mod caller;
+pub mod dicomweb;
+mod health;
+mod log;
+pub mod media_type;
+pub mod multipart;
+pub mod openapi;
+pub mod page;
+pub mod problem;
+pub mod respond;
+pub mod urls;
+pub mod warning;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::middleware::{NormalizePath, from_fn};
+use actix_web::{App, HttpRequest, web};
+use utoipa_swagger_ui::SwaggerUi;
+
+use self::caller::Gate;
+use self::urls::{Address, Urls};
+use crate::archive::Archive;
+
+/// All that a handler can reach.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// The archive.
+    pub archive: Archive,
+    address: Address,
+}
+
+/// The state as a handler gets it.
+pub type Kura = web::Data<State>;
+
+impl State {
+    /// Puts the state together.
+    pub fn new(archive: Archive, address: Address) -> Self {
+        Self { archive, address }
+    }
+
+    /// The addresses as the caller of `request` sees them (A30).
+    pub fn urls(&self, request: &HttpRequest) -> Urls {
+        Urls::of(request, &self.address)
+    }
+}
+
+/// The application with all its routes.
+pub fn app(
+    state: Kura,
+    gate: web::Data<Gate>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    let (app, document) = openapi::collect();
+    app.app_data(state)
+        .app_data(gate)
+        .app_data(web::Data::new(openapi::Allowed::of(&document)))
+        .service(web::resource("/openapi.json").route(web::get().to(openapi::serve)))
+        .service(web::redirect("/docs", "/docs/index.html"))
+        .service(SwaggerUi::new("/docs/{_:.*}").config(openapi::swagger()))
+        .configure(page::routes)
+        .default_service(web::to(openapi::no_such_route))
+        // R30: a path may end in a slash.
+        .wrap(NormalizePath::trim())
+        .wrap(from_fn(problem::finish))
+        .wrap(from_fn(log::request))
+}

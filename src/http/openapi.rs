@@ -1,0 +1,130 @@
+//! The `OpenAPI` document, collected from the routes, and what follows from it: its page, and which methods a path knows.
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ResourceDef, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::header::ALLOW;
+use actix_web::{App, HttpRequest, HttpResponse, web};
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_actix_web::AppExt;
+use utoipa_actix_web::scope::scope;
+use utoipa_swagger_ui::Config;
+
+use super::dicomweb::shapes::{Binary, DataSet, DicomAttribute};
+use super::problem::Problem;
+use super::{dicomweb, health};
+use crate::error::{Error, Result};
+
+/// Where the document is served.
+const DOCUMENT: &str = "/openapi.json";
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "kura",
+        description = "A vendor-neutral archive for the medical images of a group of hospitals. A token acts for one facility; \
+                       what that facility may not see does not exist for it.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    servers((url = "/", description = "this server")),
+    components(schemas(DataSet, DicomAttribute, Binary, Problem)),
+    modifiers(&Bearer)
+)]
+struct Frame;
+
+/// The one way to sign in.
+struct Bearer;
+
+impl utoipa::Modify for Bearer {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("JWT")
+            .build();
+        let components = document.components.get_or_insert_with(Default::default);
+        components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The routes and the document that describes them, from one registration.
+pub(super) fn collect() -> (
+    App<
+        impl ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse<impl MessageBody>,
+            Error = actix_web::Error,
+            InitError = (),
+        >,
+    >,
+    utoipa::openapi::OpenApi,
+) {
+    App::new()
+        .into_utoipa_app()
+        .openapi(Frame::openapi())
+        .service(health::live)
+        .service(health::ready)
+        .service(scope("/dicomweb").configure(dicomweb::routes))
+        .split_for_parts()
+}
+
+/// The document.
+pub fn document() -> utoipa::openapi::OpenApi {
+    collect().1
+}
+
+/// Serves the document.
+pub(super) async fn serve() -> HttpResponse {
+    HttpResponse::Ok().json(document())
+}
+
+/// How the page of the document is set up: from files in the binary, nothing is loaded from elsewhere.
+pub(super) fn swagger() -> Config<'static> {
+    Config::from(DOCUMENT)
+}
+
+/// The paths of the document and their methods.
+#[derive(Debug)]
+pub(super) struct Allowed(Vec<(ResourceDef, String)>);
+
+impl Allowed {
+    /// Reads them off the document.
+    pub(super) fn of(document: &utoipa::openapi::OpenApi) -> Self {
+        let paths = document.paths.paths.iter().map(|(path, item)| {
+            let methods = [
+                ("GET", item.get.is_some()),
+                ("POST", item.post.is_some()),
+                ("PUT", item.put.is_some()),
+                ("DELETE", item.delete.is_some()),
+            ];
+            let known: Vec<&str> = methods
+                .into_iter()
+                .filter(|(_, known)| *known)
+                .map(|(name, _)| name)
+                .collect();
+            (ResourceDef::new(path.as_str()), known.join(", "))
+        });
+        Self(paths.collect())
+    }
+
+    /// What a path allows; `None` if there is no such path.
+    fn on(&self, path: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(pattern, _)| pattern.is_match(path))
+            .map(|(_, methods)| methods.as_str())
+    }
+}
+
+/// What no route takes: 405 with `Allow` where the path is known (R31), else 404.
+pub(super) async fn no_such_route(
+    request: HttpRequest,
+    allowed: web::Data<Allowed>,
+) -> Result<HttpResponse> {
+    match allowed.on(request.path()) {
+        None => Err(Error::not_found()),
+        Some(methods) => Ok(HttpResponse::MethodNotAllowed()
+            .insert_header((ALLOW, methods))
+            .finish()),
+    }
+}

@@ -1,0 +1,102 @@
+//! Values and streams → responses with the right headers, and the shapes that the `OpenAPI` document names.
+
+use actix_web::HttpResponse;
+use actix_web::HttpResponseBuilder;
+use actix_web::body::SizedStream;
+use actix_web::http::header::{CACHE_CONTROL, VARY, X_CONTENT_TYPE_OPTIONS};
+use bytes::Bytes;
+use futures::Stream;
+use futures::stream::{self, StreamExt};
+use uuid::Uuid;
+
+use super::accept::{Accept, Offer};
+use super::multipart::write::{Boundary, PART_END};
+use super::problem::VARY_BY;
+use crate::archive::retrieve::ByteStream;
+use crate::error::Result;
+
+/// The media type of DICOM JSON, without a charset: clients compare the whole text (J24).
+pub const DICOM_JSON: &str = "application/dicom+json";
+/// What some clients ask for in its place (N18).
+const JSON: &str = "application/json";
+
+/// The media type in which JSON leaves.
+///
+/// # Errors
+/// `Kind::NotAcceptable` if the caller takes neither form.
+pub fn dicom_json(accept: &Accept) -> Result<&'static str> {
+    let offers = [Offer::single(DICOM_JSON), Offer::single(JSON)];
+    Ok(accept.choose(&offers)?.media_type)
+}
+
+/// What every list says: it depends on the caller and on the moment (C03, A23).
+pub fn list_headers(response: &mut HttpResponseBuilder) {
+    response
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((VARY, VARY_BY));
+}
+
+/// What every object says: its caller may keep it, and asks for it again each time (C03, C05).
+pub fn object_headers(response: &mut HttpResponseBuilder) {
+    response
+        .insert_header((CACHE_CONTROL, "private, no-cache"))
+        .insert_header((VARY, VARY_BY))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"));
+}
+
+/// A body of known length.
+pub fn sized(response: &mut HttpResponseBuilder, len: u64, bytes: ByteStream) -> HttpResponse {
+    response.no_chunking(len).body(SizedStream::new(len, bytes))
+}
+
+/// One part of a multipart answer.
+pub struct Part {
+    /// Its `Content-Type`, parameters included.
+    pub content_type: String,
+    /// Its address.
+    pub location: String,
+    /// Its length in bytes.
+    pub len: u64,
+    /// Its bytes.
+    pub bytes: ByteStream,
+}
+
+impl std::fmt::Debug for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Part")
+            .field("location", &self.location)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A multipart answer (7.2 of dicomweb.md); `root_type` is the media type of the parts.
+pub fn multipart(
+    response: &mut HttpResponseBuilder,
+    root_type: &str,
+    parts: impl Stream<Item = Result<Part>> + 'static,
+) -> HttpResponse {
+    let boundary = Boundary::of(Uuid::new_v4());
+    response.content_type(boundary.content_type(root_type));
+    let end = boundary.end();
+    let bytes = parts.flat_map(move |part| match part {
+        Ok(part) => {
+            let head = boundary.part_header(&part.content_type, part.len, Some(&part.location));
+            let (before, after) = (stream::iter([Ok(head)]), stream::iter([Ok(PART_END)]));
+            before.chain(part.bytes).chain(after).boxed()
+        }
+        // The connection is cut and the last boundary never written, so that the caller sees it (S34).
+        Err(error) => stream::iter([Err(error)]).boxed(),
+    });
+    let last = stream::iter([Ok::<Bytes, _>(end)]);
+    response.streaming(until_error(bytes.chain(last)))
+}
+
+/// A stream that ends with its first error.
+fn until_error<T, E>(
+    stream: impl Stream<Item = std::result::Result<T, E>>,
+) -> impl Stream<Item = std::result::Result<T, E>> {
+    stream.scan(false, |has_failed, item| {
+        let is_over = std::mem::replace(has_failed, item.is_err());
+        std::future::ready((!is_over).then_some(item))
+    })
+}
