@@ -1,1 +1,25 @@
-//! The one integration test program.
+//! The one integration test program; its modules stand in the order of `src/`.
+
+#![expect(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::items_after_statements,
+    reason = "a test program: nobody imports it, it fails by panicking, it prints what it counted, and a table of cases stands in its test"
+)]
+
+mod broken;
+mod cli;
+mod corpus_bytes;
+mod corpus_frames;
+mod corpus_load;
+mod corpus_metadata;
+mod crash;
+mod dicomweb;
+mod durability;
+mod harness;
+mod openapi;
+mod python_client;
+mod tidy;
+mod visibility;

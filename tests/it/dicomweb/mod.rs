@@ -1,0 +1,9 @@
+//! DICOMweb through the real door; files are named as in `src/http/dicomweb`.
+
+mod bad_files;
+mod bad_input;
+mod bad_wire;
+mod metadata;
+mod qido;
+mod stow;
+mod wado;
