@@ -174,7 +174,14 @@ impl Batch {
             return self.writer(&study)?.write(bytes).await;
         }
         part.buffer(bytes);
-        if let Some(study) = part.study() {
+        self.place(part).await
+    }
+
+    /// Writes what was held of a part to the pack of its study, as soon as that is known.
+    async fn place(&mut self, part: &mut Part) -> Result<()> {
+        if part.pack.is_none()
+            && let Some(study) = part.study()
+        {
             self.open_pack(&study).await?;
             let writer = self.writer(&study)?;
             writer.start_part();
@@ -196,12 +203,13 @@ impl Batch {
                 return Ok(());
             }
         };
+        // Of a file of a few bytes the scanner tells nothing before it has ended.
+        self.place(&mut part).await?;
         let study = checked.study.clone();
         if part.pack.as_ref() != Some(&study) {
-            return Err(Error::new(
-                Kind::Internal,
-                "a part lies in the pack of another study",
-            ));
+            self.discard(&part);
+            self.settle(part.broken("(0020,000D) StudyInstanceUID is there twice".to_owned()));
+            return Ok(());
         }
         let digest = self.writer(&study)?.part_digest();
         let digest = digest.ok_or_else(|| Error::new(Kind::Internal, "no part is under way"))?;

@@ -173,6 +173,37 @@ async fn t25_an_instance_without_patient_id_is_stored() {
 }
 
 #[tokio::test]
+async fn t14_a_data_set_of_a_few_bytes_is_an_instance_too() {
+    let server = Server::start();
+    let token = server.reader("F001");
+    let mut tiny = Vec::new();
+    for (tag, uid) in [(0x16_u16, "1.2"), (0x18, "1.9")] {
+        tiny.extend([8, 0, tag.to_le_bytes()[0], 0, b'U', b'I', 4, 0]);
+        tiny.extend(uid.as_bytes());
+        tiny.push(0);
+    }
+    for (tag, uid) in [(0x0D_u8, "1.7"), (0x0E, "1.8")] {
+        tiny.extend([0x20, 0, tag, 0, b'U', b'I', 4, 0]);
+        tiny.extend(uid.as_bytes());
+        tiny.push(0);
+    }
+    assert!(tiny.len() < 128, "shorter than a preamble");
+    let files = [
+        instance("1.2.3").file(),
+        tiny.clone(),
+        instance("1.2.4").file(),
+    ];
+    let answer = server.store(&token, &files).await;
+    assert_eq!(answer.status, 202, "B000: {}", answer.text());
+    assert_eq!(items(&answer.json(), "00081199").len(), 3);
+    let path = "/studies/1.7/series/1.8/instances/1.9";
+    let back = server
+        .get_as(path, &token, "application/dicom; transfer-syntax=*")
+        .await;
+    assert!(back.body == tiny);
+}
+
+#[tokio::test]
 async fn t31_t45_a_part_that_is_no_dicom_fails_alone() {
     let server = Server::start();
     let token = server.reader("F001");
