@@ -163,6 +163,11 @@ impl Archive {
         let mut len = 0;
         while let Some(bytes) = reading.next().await? {
             len += bytes.len() as u64;
+            // A value says its length in its header; fragments have to be counted.
+            if let Some(Found::Value { len: declared, .. }) = reading.sink.found() {
+                len = u64::from(declared);
+                break;
+            }
         }
         if matches!(reading.sink.found(), None | Some(Found::Sequence)) {
             return Ok(None);

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::HttpResponseBuilder;
 use actix_web::body::SizedStream;
-use actix_web::http::header::{CACHE_CONTROL, VARY, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_LOCATION, VARY, X_CONTENT_TYPE_OPTIONS};
 use bytes::Bytes;
 use futures::Stream;
 use futures::stream::{self, StreamExt};
@@ -67,6 +67,14 @@ impl std::fmt::Debug for Part {
             .field("location", &self.location)
             .finish_non_exhaustive()
     }
+}
+
+/// An answer of one part alone.
+pub fn single(response: &mut HttpResponseBuilder, part: Part) -> HttpResponse {
+    response
+        .content_type(part.content_type)
+        .insert_header((CONTENT_LOCATION, part.location));
+    sized(response, part.len, part.bytes)
 }
 
 /// A multipart answer (7.2 of dicomweb.md); `root_type` is the media type of the parts.

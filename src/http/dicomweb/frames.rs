@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
-use futures::stream;
+use futures::stream::{self, Stream, StreamExt};
 
 use super::paths::PartNames;
 use super::shapes::{FrameParams, Octets, Refused};
-use crate::auth::{DicomRead, OfObject};
+use crate::archive::Archive;
+use crate::auth::{Access, DicomRead, OfObject};
 use crate::dicom::frames::{Cut, FramePlace, FrameTable};
 use crate::error::{Error, Result};
 use crate::http::accept::{Accept, Offer};
 use crate::http::caller::Caller;
 use crate::http::respond::Part;
 use crate::http::{Kura, problem, respond};
-use crate::index::catalog::Instance;
+use crate::index::catalog::{Instance, Visible};
 use crate::model::transfer_syntax::Pixels;
 use crate::model::{FrameList, TransferSyntax};
 
@@ -41,45 +42,85 @@ pub(crate) async fn retrieve_frames(
     let offers = offers(&instance, places.len() == 1);
     let offer = *accept.choose(&offers)?;
     let urls = kura.urls(&request);
-    let content_type = offer.content_type();
-    let inflates = inflates(&instance);
-    let archive = kura.archive.clone();
-    let mut parts = Vec::with_capacity(places.len());
-    for (number, place) in places {
-        parts.push((urls.frame(&path, number), place));
-    }
-    let held = Arc::clone(&instance);
-    let part_of = move |(location, place): (String, FramePlace)| {
-        let (archive, access, instance) = (archive.clone(), Arc::clone(&access), Arc::clone(&held));
-        let content_type = content_type.clone();
-        async move {
-            let (len, bytes) = if inflates {
-                archive.inflated_frame(&access, &instance, &place).await?
-            } else {
-                (place.len(), archive.frame(&access, &instance, &place))
-            };
-            Ok(Part {
-                content_type,
-                location,
-                len,
-                bytes,
-            })
-        }
-    };
+    let frames = Frames::new(&kura.archive, access, &instance, offer.content_type());
+    let mut places = places
+        .into_iter()
+        .map(move |(number, place)| (urls.frame(&path, number), place));
     let mut response = HttpResponse::Ok();
     respond::object_headers(&mut response);
     if offer.is_multipart {
-        let parts = futures::StreamExt::then(stream::iter(parts), part_of);
-        return Ok(respond::multipart(&mut response, offer.media_type, parts));
+        return Ok(respond::multipart(
+            &mut response,
+            offer.media_type,
+            frames.parts(places),
+        ));
     }
-    let Some(only) = parts.pop() else {
+    let Some((location, place)) = places.next() else {
         return Err(problem::no_such_part("no frame asked"));
     };
-    let part = part_of(only).await?;
-    response
-        .content_type(part.content_type)
-        .insert_header(("Content-Location", part.location));
-    Ok(respond::sized(&mut response, part.len, part.bytes))
+    Ok(respond::single(
+        &mut response,
+        frames.part(location, place).await?,
+    ))
+}
+
+/// Makes a part of a frame when its turn comes, so that no more than one is on its way.
+#[derive(Clone)]
+pub(super) struct Frames {
+    archive: Archive,
+    access: Arc<Access>,
+    instance: Arc<Visible<Instance>>,
+    content_type: String,
+    /// Each frame is a deflate stream of its own (1.2.840.10008.1.2.8.1).
+    inflates: bool,
+}
+
+impl Frames {
+    /// For frames of `instance`, each to be named `content_type`.
+    pub(super) fn new(
+        archive: &Archive,
+        access: Arc<Access>,
+        instance: &Arc<Visible<Instance>>,
+        content_type: String,
+    ) -> Self {
+        let syntax = TransferSyntax::of(&instance.transfer_syntax_uid);
+        Self {
+            archive: archive.clone(),
+            access,
+            instance: Arc::clone(instance),
+            content_type,
+            inflates: syntax.is_some_and(|syntax| syntax.pixels == Pixels::DeflatedFrames),
+        }
+    }
+
+    /// The frame at `place`.
+    pub(super) async fn part(&self, location: String, place: FramePlace) -> Result<Part> {
+        let (len, bytes) = if self.inflates {
+            self.archive
+                .inflated_frame(&self.access, &self.instance, &place)
+                .await?
+        } else {
+            let bytes = self.archive.frame(&self.access, &self.instance, &place);
+            (place.len(), bytes)
+        };
+        Ok(Part {
+            content_type: self.content_type.clone(),
+            location,
+            len,
+            bytes,
+        })
+    }
+
+    /// The frames at `places`, one after the other.
+    pub(super) fn parts(
+        self,
+        places: impl Iterator<Item = (String, FramePlace)> + 'static,
+    ) -> impl Stream<Item = Result<Part>> + 'static {
+        stream::iter(places).then(move |(location, place)| {
+            let frames = self.clone();
+            async move { frames.part(location, place).await }
+        })
+    }
 }
 
 /// Frames without a list of them: `/frames` and `/frames/`.
@@ -141,10 +182,4 @@ pub(super) fn offers(instance: &Instance, with_single: bool) -> Vec<Offer<'_>> {
         }
     }
     offers
-}
-
-/// Whether each frame is a deflate stream of its own (1.2.840.10008.1.2.8.1).
-pub(super) fn inflates(instance: &Instance) -> bool {
-    TransferSyntax::of(&instance.transfer_syntax_uid)
-        .is_some_and(|syntax| syntax.pixels == Pixels::DeflatedFrames)
 }

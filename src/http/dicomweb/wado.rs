@@ -92,11 +92,8 @@ pub(crate) async fn retrieve_instance(
         ));
     }
     let name = format!("attachment; filename=\"{}.dcm\"", path.instance);
-    response
-        .content_type(part.content_type)
-        .insert_header((CONTENT_DISPOSITION, name))
-        .insert_header(("Content-Location", part.location));
-    Ok(respond::sized(&mut response, part.len, part.bytes))
+    response.insert_header((CONTENT_DISPOSITION, name));
+    Ok(respond::single(&mut response, part))
 }
 
 /// The form in which an instance leaves.
