@@ -1,6 +1,7 @@
 //! Door: HTTP. How requests arrive and answers leave; what is done in between is asked of the layers below.
 
 pub mod accept;
+pub mod api;
 pub mod caller;
 pub mod dicomweb;
 mod health;

@@ -12,7 +12,7 @@ use utoipa_swagger_ui::Config;
 
 use super::dicomweb::shapes::{Binary, DataSet, DicomAttribute};
 use super::problem::Problem;
-use super::{dicomweb, health};
+use super::{api, dicomweb, health};
 use crate::error::{Error, Result};
 
 /// Where the document is served.
@@ -65,6 +65,7 @@ pub(super) fn collect() -> (
         .service(health::live)
         .service(health::ready)
         .service(scope("/dicomweb").configure(dicomweb::routes))
+        .service(scope("/api/v1").configure(api::routes))
         .split_for_parts()
 }
 
