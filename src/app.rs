@@ -83,7 +83,8 @@ impl App {
         } else {
             Vec::new()
         };
-        let authenticator = Authenticator::new(issuers, self.archive.clock().clone());
+        let authenticator = Authenticator::new(issuers, self.archive.clock().clone())
+            .with_strong_max_age_s(self.config.auth.strong_max_age_s.into());
         let index = self.archive.index().clone();
         let facilities: FacilityLookup = Arc::new(move |code| {
             let index = index.clone();

@@ -71,6 +71,7 @@ pub(super) struct RawKura {
     pub(super) roles: Option<BTreeSet<String>>,
     pub(super) pou: Option<String>,
     pub(super) patient: Option<String>,
+    pub(super) mfa_age: Option<i64>,
 }
 
 /// `aud`: one value or a list of them.

@@ -16,4 +16,4 @@ pub use access::{Access, Basis, StoreGrant, Touched};
 pub use issuer::{Ceiling, HeaderType, Issuer, KeySet, MayActFor};
 pub use keys::LocalKey;
 pub use scope::{DicomRead, DicomWrite, OfObject, Scope, ScopeName, ScopeSet};
-pub use token::{Authenticator, Purpose, Rejection, Verified};
+pub use token::{Authenticator, Purpose, Rejection, Strength, StrongerSignIn, Verified};

@@ -16,13 +16,19 @@ use super::claims::{RawClaims, RawHeader, segment};
 use super::issuer::{self, Ceiling, HeaderType, Issuer};
 use super::scope::{ScopeSet, role_scopes};
 use crate::error::{Error, Kind};
-use crate::model::{Clock, FacilityCode};
+use crate::model::{Clock, FacilityCode, Timestamp};
 
 /// The `aud` of access tokens.
 pub const AUDIENCE: &str = "kura";
 
 /// The largest token, in bytes (SH-2.2 step 1).
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
+
+/// The `acr` of a sign-in with two factors (SH-2.6).
+pub const ACR_TWO_FACTORS: &str = "urn:kura:acr:2fa";
+
+/// How old such a sign-in may be where one is asked for, unless configured otherwise, in seconds (SH-2.6).
+pub const STRONG_MAX_AGE_S: i64 = 900;
 
 /// How far the clocks of issuer and archive may differ, in seconds (SH-2.2 step 5).
 const LEEWAY_S: i64 = 60;
@@ -174,6 +180,8 @@ pub struct Verified {
     patient: Option<String>,
     acr: Option<String>,
     auth_time: Option<i64>,
+    mfa_age_s: Option<i64>,
+    strong_max_age_s: i64,
     token_id: Option<String>,
     issued_at_s: i64,
 }
@@ -224,6 +232,27 @@ impl Verified {
         self.auth_time
     }
 
+    /// `kura.mfa_age`: how old the second factor was when the token was issued, in seconds.
+    pub fn mfa_age_s(&self) -> Option<i64> {
+        self.mfa_age_s
+    }
+
+    /// How strongly the caller signed in, and until when that is enough for what asks for it (SH-2.6).
+    pub fn strength(&self) -> Strength {
+        let is_two_factor = self.acr.as_deref() == Some(ACR_TWO_FACTORS);
+        // The age of the second factor is the closer statement; a sign-in may be older than it. One from the future is
+        // a mistake or a lie, and counts as none.
+        let since_s = match self.mfa_age_s {
+            Some(age_s) => self.issued_at_s.checked_sub(age_s),
+            None => self.auth_time,
+        }
+        .filter(|since_s| *since_s <= self.issued_at_s.saturating_add(LEEWAY_S));
+        Strength {
+            two_factors_at_s: since_s.filter(|_| is_two_factor),
+            max_age_s: self.strong_max_age_s,
+        }
+    }
+
     /// `jti`: what the deny list knows the token by.
     pub fn token_id(&self) -> Option<&str> {
         self.token_id.as_deref()
@@ -235,17 +264,85 @@ impl Verified {
     }
 }
 
+/// When the caller signed in with two factors, and how long that holds for the operations that ask for it (SH-2.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strength {
+    two_factors_at_s: Option<i64>,
+    max_age_s: i64,
+}
+
+impl Strength {
+    /// That of the machine itself: whoever works on it needs no token.
+    pub const MACHINE: Self = Self {
+        two_factors_at_s: Some(i64::MAX),
+        max_age_s: 0,
+    };
+
+    /// No second factor.
+    pub const NONE: Self = Self {
+        two_factors_at_s: None,
+        max_age_s: 0,
+    };
+
+    /// Refuses a sign-in of one factor, and one that is too old.
+    ///
+    /// # Errors
+    /// `Kind::StepUp`; its source says how old a sign-in may be.
+    pub fn require(self, now: Timestamp) -> Result<(), Error> {
+        let age_s = self
+            .two_factors_at_s
+            .map(|at_s| now.seconds().saturating_sub(at_s));
+        if age_s.is_some_and(|age_s| age_s <= self.max_age_s) {
+            return Ok(());
+        }
+        let detail = "this needs a sign-in with two factors that is not older than the archive allows: sign in again";
+        let wanted = StrongerSignIn {
+            max_age_s: self.max_age_s,
+        };
+        Err(Error::new(Kind::StepUp, detail).with_source(wanted))
+    }
+}
+
+/// What a sign-in lacks: the source of a `Kind::StepUp`, from which the answer is made (RFC 9470).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StrongerSignIn {
+    /// How old a sign-in with two factors may be, in seconds.
+    pub max_age_s: i64,
+}
+
+impl fmt::Display for StrongerSignIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no second factor within {} s", self.max_age_s)
+    }
+}
+
+impl std::error::Error for StrongerSignIn {}
+
 /// Checks tokens against the configured issuers.
 #[derive(Clone, Debug)]
 pub struct Authenticator {
     issuers: Vec<Issuer>,
+    strong_max_age_s: i64,
     clock: Clock,
 }
 
 impl Authenticator {
     /// An authenticator that believes `issuers` and tells the time by `clock`.
     pub fn new(issuers: Vec<Issuer>, clock: Clock) -> Self {
-        Self { issuers, clock }
+        Self {
+            issuers,
+            strong_max_age_s: STRONG_MAX_AGE_S,
+            clock,
+        }
+    }
+
+    /// The same with another age, in seconds, that a sign-in with two factors may have where one is asked for (SH-2.6).
+    #[must_use]
+    pub fn with_strong_max_age_s(self, strong_max_age_s: i64) -> Self {
+        Self {
+            strong_max_age_s,
+            ..self
+        }
     }
 
     /// Takes the characters after `Bearer ` and gives what the token says.
@@ -276,7 +373,7 @@ impl Authenticator {
         }
         check_times(&claims, issuer.max_life_s, self.clock.now().seconds())?;
         check_addressee(&claims, issuer)?;
-        believe(claims, issuer)
+        believe(claims, issuer, self.strong_max_age_s)
     }
 }
 
@@ -365,7 +462,11 @@ fn check_addressee(claims: &RawClaims, issuer: &Issuer) -> Result<(), Rejection>
     Ok(())
 }
 
-fn believe(claims: RawClaims, issuer: &Issuer) -> Result<Verified, Rejection> {
+fn believe(
+    claims: RawClaims,
+    issuer: &Issuer,
+    strong_max_age_s: i64,
+) -> Result<Verified, Rejection> {
     let sub = &claims.sub;
     if sub.is_empty() || sub.len() > MAX_SUBJECT_BYTES || sub.chars().any(char::is_control) {
         return Err(Rejection::Subject);
@@ -394,6 +495,8 @@ fn believe(claims: RawClaims, issuer: &Issuer) -> Result<Verified, Rejection> {
         patient: claims.kura.patient,
         acr: claims.acr,
         auth_time: claims.auth_time,
+        mfa_age_s: claims.kura.mfa_age,
+        strong_max_age_s,
         token_id: claims.jti,
         issued_at_s: claims.iat,
     })

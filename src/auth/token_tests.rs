@@ -13,6 +13,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::error::Kind;
 use crate::model::{Clock, FacilityCode, Timestamp};
 
 /// The instant of the example in SH-2.3.
@@ -497,6 +498,51 @@ fn sh_2_5_scopes_are_what_token_roles_and_ceiling_all_give() {
         of_group(json!({"kura_roles": ["radiologist"]})),
         "dicom.read dicom.write"
     );
+}
+
+#[test]
+fn sh_2_6_only_two_factors_that_are_fresh_are_strong() {
+    let facility = crate::model::Facility {
+        id: crate::model::FacilityId(uuid::Uuid::nil()),
+        code: code("F012"),
+        name: String::new(),
+        kind: crate::model::FacilityKind::Member,
+        state: crate::model::FacilityState::Active,
+    };
+    let strong = |changes: Value| {
+        let verified = WORLD.authenticator.verify(&local(&json!({}), &changes));
+        let access = Access::from_verified(&verified.unwrap(), facility.clone()).unwrap();
+        let answer = access.require_strong(Timestamp(NOW_S * 1_000_000));
+        answer.map_err(|error| error.kind())
+    };
+    let two = "urn:kura:acr:2fa";
+    let with_age = |age: i64| json!({"acr": two, "kura": {"fac": "F012", "mfa_age": age}});
+    let refused = Err(Kind::StepUp);
+    assert_eq!(
+        strong(json!({"acr": two, "auth_time": NOW_S - 900})),
+        Ok(())
+    );
+    assert_eq!(strong(json!({"acr": two, "auth_time": NOW_S + 60})), Ok(()));
+    assert_eq!(strong(with_age(900)), Ok(()));
+    let mut stepped_up = with_age(20);
+    stepped_up["auth_time"] = json!(NOW_S - 40_000);
+    assert_eq!(strong(stepped_up), Ok(()), "the second factor is fresh");
+    for weak in [
+        json!({}),
+        json!({"acr": two}),
+        json!({"acr": two, "auth_time": NOW_S - 901}),
+        json!({"acr": two, "auth_time": NOW_S + 61}),
+        json!({"acr": two, "auth_time": i64::MIN}),
+        json!({"acr": "1", "auth_time": NOW_S}),
+        json!({"acr": "URN:KURA:ACR:2FA", "auth_time": NOW_S}),
+        json!({"auth_time": NOW_S, "amr": ["pwd", "otp"]}),
+        with_age(901),
+        with_age(-61),
+        with_age(i64::MIN),
+        with_age(i64::MAX),
+    ] {
+        assert_eq!(strong(weak.clone()), refused, "{weak}");
+    }
 }
 
 #[test]

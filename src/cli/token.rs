@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::app::App;
 use crate::auth::keys::{LOCAL_ISSUER, LOCAL_MAX_LIFE_S};
 use crate::auth::scope::{role_names, role_scopes};
-use crate::auth::token::AUDIENCE;
+use crate::auth::token::{ACR_TWO_FACTORS, AUDIENCE};
 use crate::auth::{LocalKey, ScopeSet};
 use crate::error::{Error, Result};
 use crate::model::{Clock, FacilityCode};
@@ -179,7 +179,7 @@ pub fn mint(key: &LocalKey, clock: &Clock, request: &TokenRequest) -> Result<Str
         nbf: now_s,
         exp: now_s + request.life_s,
         jti: clock.new_id().to_string(),
-        acr: "urn:kura:acr:2fa",
+        acr: ACR_TWO_FACTORS,
         auth_time: now_s,
         scope: &request.scope,
         kura: KuraClaim {

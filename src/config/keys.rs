@@ -41,6 +41,7 @@ pub static KEYS: &[Key] = &[
     key("workers", PARSED, "one per core", "threads that answer requests"),
     key("shutdown_timeout_s", PARSED, "`30`", "seconds that running requests have left after a stop"),
     key("auth.local_issuer", PARSED, "`true`", "accept tokens signed with the key in the data folder"),
+    key("auth.strong_max_age_s", PARSED, "`900`", "how old a sign-in with two factors may be for what needs one, such as a deletion"),
 ];
 
 impl Key {

@@ -56,6 +56,8 @@ pub struct Config {
 pub struct Auth {
     /// Whether tokens signed with the key in the data folder are accepted (`kura:local`, sharing.md 2.1).
     pub local_issuer: bool,
+    /// How old a sign-in with two factors may be where one is asked for, in seconds (sharing.md 2.6).
+    pub strong_max_age_s: u32,
 }
 
 /// How a log line looks.
@@ -98,7 +100,10 @@ pub struct Flags {
 
 impl Default for Auth {
     fn default() -> Self {
-        Self { local_issuer: true }
+        Self {
+            local_issuer: true,
+            strong_max_age_s: 900,
+        }
     }
 }
 

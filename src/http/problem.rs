@@ -17,7 +17,8 @@ use actix_web::{HttpMessage, HttpResponse, ResponseError};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::auth::Rejection;
+use crate::auth::token::ACR_TWO_FACTORS;
+use crate::auth::{Rejection, StrongerSignIn};
 use crate::error::{Error, Kind};
 
 /// What every answer depends on (C05).
@@ -208,10 +209,7 @@ fn way_out(error: &Error) -> Option<(HeaderName, HeaderValue)> {
     let fixed = |name, value| Some((name, HeaderValue::from_static(value)));
     match error.kind() {
         Kind::Unauthenticated => fixed(WWW_AUTHENTICATE, unauthenticated(error)),
-        Kind::StepUp => fixed(
-            WWW_AUTHENTICATE,
-            r#"Bearer realm="kura", error="insufficient_user_authentication", acr_values="urn:kura:acr:2fa""#,
-        ),
+        Kind::StepUp => Some((WWW_AUTHENTICATE, stronger_sign_in(error))),
         Kind::Forbidden => fixed(
             WWW_AUTHENTICATE,
             r#"Bearer realm="kura", error="insufficient_scope""#,
@@ -238,6 +236,18 @@ fn way_out(error: &Error) -> Option<(HeaderName, HeaderValue)> {
         | Kind::Full
         | Kind::Internal => None,
     }
+}
+
+/// What a sign-in has to be (RFC 9470 3).
+fn stronger_sign_in(error: &Error) -> HeaderValue {
+    let wanted = std::error::Error::source(error).and_then(|s| s.downcast_ref::<StrongerSignIn>());
+    let max_age = wanted.map_or_else(String::new, |wanted| {
+        format!(r#", max_age="{}""#, wanted.max_age_s)
+    });
+    let error = "insufficient_user_authentication";
+    let value =
+        format!(r#"Bearer realm="kura", error="{error}", acr_values="{ACR_TWO_FACTORS}"{max_age}"#);
+    HeaderValue::try_from(value).expect("visible characters of ASCII")
 }
 
 /// A caller without a token is asked for one; only a token that was refused is called invalid (RFC 6750 3.1).
@@ -380,6 +390,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::auth::Strength;
+    use crate::model::Timestamp;
 
     async fn failing(kind: web::Path<String>) -> Result<HttpResponse, Error> {
         Err(match kind.as_str() {
@@ -390,7 +402,7 @@ mod tests {
             "down" => Error::unavailable("the store is away", std::io::Error::other("secret path")),
             "token" => Rejection::Expired.into(),
             "none" => Rejection::Absent.into(),
-            "step" => Error::new(Kind::StepUp, "sign in again"),
+            "step" => Strength::NONE.require(Timestamp(0)).unwrap_err(),
             "lines" => Error::invalid("one\nHTTP/1.1 200 OK\r\n<b>two</b>"),
             _ => return Ok(HttpResponse::Conflict().body("a data set")),
         })
@@ -480,7 +492,11 @@ mod tests {
             r#"Bearer realm="kura""#
         );
         let step = ask("/fail/step", "*/*").await;
-        assert!(header(&step, "www-authenticate").contains("insufficient_user_authentication"));
+        let expected = r#"Bearer realm="kura", error="insufficient_user_authentication", acr_values="urn:kura:acr:2fa", max_age="0""#;
+        assert_eq!(
+            (step.status, header(&step, "www-authenticate")),
+            (401, expected)
+        );
     }
 
     #[actix_web::test]
