@@ -49,7 +49,11 @@ impl App {
             return Err(Error::invalid(refusal));
         }
         let vault = Vault::open(config.storage_url.expose()).await?;
-        let key = LocalKey::load_or_create(&config.data.join("local-key.pem"))?;
+        let key = match &config.auth.signing_key {
+            // One that is named is shared with others: it is not made here, each would make its own.
+            Some(path) => LocalKey::load(path)?,
+            None => LocalKey::load_or_create(&config.data.join("local-key.pem"))?,
+        };
         let archive = Archive::new(index, vault, clock, Handle::current());
         Ok(Self {
             config,

@@ -34,6 +34,19 @@ pub struct LocalKey {
 }
 
 impl LocalKey {
+    /// Reads the key at `path` (PKCS#8 in PEM).
+    ///
+    /// # Errors
+    /// `Kind::Invalid` if the file cannot be read, `Kind::Internal` if it holds no Ed25519 key.
+    pub fn load(path: &Path) -> Result<Self> {
+        let pem = std::fs::read(path).map_err(|cause| {
+            let detail = "auth.signing_key names a file that cannot be read: copy the key of the first server there, \
+                or make one with openssl genpkey -algorithm ed25519";
+            Error::invalid(detail).with_source(cause)
+        })?;
+        Self::from_pem(&pem)
+    }
+
     /// Reads the key at `path` (PKCS#8 in PEM), or makes one there, readable by its owner only.
     ///
     /// The file appears whole or not at all, and of two processes that start at once both use the key of the first.
@@ -177,6 +190,17 @@ mod tests {
         });
         assert_eq!(kids.len(), 1);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_key_that_is_named_is_read_and_never_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shared.pem");
+        let missing = LocalKey::load(&path).unwrap_err();
+        assert_eq!(missing.kind(), Kind::Invalid);
+        assert!(!path.exists());
+        let made = LocalKey::load_or_create(&path).unwrap();
+        assert_eq!(LocalKey::load(&path).unwrap().kid, made.kid);
     }
 
     #[test]

@@ -25,7 +25,11 @@ impl Written {
             return Err(wrong("auth.local_issuer", takes));
         }
         Ok(Config {
-            database_url: service("database_url", database, &["sqlite"])?,
+            database_url: service(
+                "database_url",
+                database,
+                &["sqlite", "postgres", "postgresql"],
+            )?,
             storage_url: service("storage_url", storage, &["fs", "memory"])?,
             public_url: self
                 .public_url

@@ -32,7 +32,7 @@ const fn key(name: &'static str, text: bool, default: &'static str, meaning: &'s
 pub static KEYS: &[Key] = &[
     key("listen", TEXT, "`127.0.0.1:8080`", "host and port to listen on"),
     key("data", TEXT, "`./kura-data`", "folder of database, blobs and local key"),
-    key("database_url", TEXT, "SQLite in the data folder", "the database, `sqlite://…`"),
+    key("database_url", TEXT, "SQLite in the data folder", "the database, `sqlite://…` or `postgres://…`"),
     key("storage_url", TEXT, "`blobs` in the data folder", "the object store, `fs:///…` or `memory://`"),
     key("public_url", TEXT, "from each request", "address under which callers see this server"),
     key("trust_forwarded", PARSED, "`false`", "believe `Forwarded` and `X-Forwarded-*`; only behind a proxy that sets them"),
@@ -40,8 +40,9 @@ pub static KEYS: &[Key] = &[
     key("log_format", TEXT, "`auto`", "`human`, `json`, or `auto`: human on a terminal"),
     key("workers", PARSED, "one per core", "threads that answer requests"),
     key("shutdown_timeout_s", PARSED, "`30`", "seconds that running requests have left after a stop"),
-    key("auth.local_issuer", PARSED, "`true`", "accept tokens signed with the key in the data folder"),
     key("auth.strong_max_age_s", PARSED, "`900`", "how old a sign-in with two factors may be for what needs one, such as a deletion"),
+    key("auth.local_issuer", PARSED, "`true`", "accept tokens signed with the local key"),
+    key("auth.signing_key", TEXT, "`local-key.pem` in the data folder, made at the first start", "the local key, an Ed25519 key in PEM that is there already; replicas share one"),
 ];
 
 impl Key {

@@ -30,7 +30,7 @@ pub struct Config {
     pub listen: String,
     /// The folder of the embedded default, absolute: database, blobs, local key.
     pub data: PathBuf,
-    /// The database: `sqlite://…`.
+    /// The database: `sqlite://…` or `postgres://…`.
     pub database_url: ServiceUrl,
     /// The object store: `fs:///…` or `memory://`.
     pub storage_url: ServiceUrl,
@@ -50,7 +50,7 @@ pub struct Config {
     pub auth: Auth,
 }
 
-/// Who may sign tokens.
+/// Who may sign tokens, and with what the archive signs its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Auth {
@@ -58,6 +58,8 @@ pub struct Auth {
     pub local_issuer: bool,
     /// How old a sign-in with two factors may be where one is asked for, in seconds (sharing.md 2.6).
     pub strong_max_age_s: u32,
+    /// The local key (PKCS#8 in PEM), which replicas share; `local-key.pem` in the data folder where it is not set.
+    pub signing_key: Option<PathBuf>,
 }
 
 /// How a log line looks.
@@ -103,6 +105,7 @@ impl Default for Auth {
         Self {
             local_issuer: true,
             strong_max_age_s: 900,
+            signing_key: None,
         }
     }
 }

@@ -89,7 +89,7 @@ fn each_wrong_value_is_one_line_that_names_its_key() {
         ("listen", ":8080"),
         ("listen", "localhost:65536"),
         ("listen", "::1:8080x"),
-        ("database_url", "postgres://kura@localhost/kura"),
+        ("database_url", "mysql://kura@localhost/kura"),
         ("database_url", "kura.db"),
         ("storage_url", "s3://bucket"),
         ("public_url", "kura.example.org"),

@@ -1,11 +1,25 @@
-//! Connections: one that writes, several that read.
+//! Connections: those that write, and those that read.
+//!
+//! | | SQLite | PostgreSQL |
+//! | --- | --- | --- |
+//! | writers | one: the file has one at a time | [`PG_WRITERS`] |
+//! | readers | [`READERS`], `query_only` | [`PG_READERS`], `default_transaction_read_only` |
+//! | durable | WAL, `synchronous=FULL` | `synchronous_commit=on` |
+//! | waits at most | [`BUSY`] for another writer | [`LOCK_WAIT`] for a row, [`STATEMENT`] in all |
+//!
+//! TLS to PostgreSQL is what the URL says: `sslmode` (`prefer` where it is silent), `sslrootcert`.
 
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
-use sea_orm::{ConnectOptions, Database, DatabaseConnection};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 
 use super::row::failed;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// SQLite serves any number of readers beside its one writer; each has a thread and a cache of its own.
 const READERS: u32 = 6;
@@ -13,29 +27,104 @@ const READERS: u32 = 6;
 /// How long a statement waits for another process that writes (`kura import` beside `kura serve`).
 const BUSY: Duration = Duration::from_secs(10);
 
-/// Opens the connection that writes and those that read.
+/// Connections of one process to PostgreSQL that read. Each is a process of the server: with [`PG_WRITERS`] four
+/// replicas stay below the 100 that it allows by default.
+const PG_READERS: u32 = 14;
+
+/// Connections of one process to PostgreSQL that write. A transaction is some tens of milliseconds; what waits for a
+/// connection waits for less than for the disk.
+const PG_WRITERS: u32 = 8;
+
+/// How long a request waits for a connection: a database that is away is said to be, while the caller still listens.
+const ACQUIRE: Duration = Duration::from_secs(5);
+
+/// The longest statement. None of ours comes near; one that does has lost its index or its network.
+const STATEMENT: Duration = Duration::from_mins(1);
+
+/// How long a statement waits for a row that another transaction holds.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// After this time the server ends a transaction whose client has gone silent, and gives up its locks.
+const SILENT: Duration = Duration::from_mins(1);
+
+/// Opens the connections that write and those that read.
 pub(super) async fn both(url: &str) -> Result<(DatabaseConnection, DatabaseConnection)> {
-    if !url.starts_with("sqlite:") {
-        return Err(Error::invalid(
-            "the database URL does not begin with sqlite:",
-        ));
+    if url.starts_with("sqlite:") {
+        let alone = alone(lock_of(url).as_deref()).await?;
+        // The writer comes first: it makes the file and its journal.
+        let writer = sqlite(url, 1, "OFF").await?;
+        drop(alone);
+        let reader = sqlite(url, READERS, "ON").await?;
+        return Ok((writer, reader));
     }
-    // The writer comes first: it makes the file and its journal.
-    let writer = open(url, 1, "OFF").await?;
-    let reader = open(url, READERS, "ON").await?;
-    Ok((writer, reader))
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        let writer = postgres(url, PG_WRITERS, "off").await?;
+        let reader = postgres(url, PG_READERS, "on").await?;
+        return Ok((writer, reader));
+    }
+    Err(Error::invalid(
+        "the database URL begins neither with sqlite:// nor with postgres://",
+    ))
 }
 
-async fn open(url: &str, connections: u32, query_only: &'static str) -> Result<DatabaseConnection> {
+/// The file beside a SQLite file whose lock keeps the first start to one process; `None` for PostgreSQL, whose migrator
+/// locks by itself, and for a database in memory.
+pub(super) fn lock_of(url: &str) -> Option<PathBuf> {
+    if !url.starts_with("sqlite:") || url.contains(":memory:") || url.contains("mode=memory") {
+        return None;
+    }
+    let options = SqliteConnectOptions::from_str(url).ok()?;
+    let mut name = options.get_filename().as_os_str().to_owned();
+    name.push(".lock");
+    Some(name.into())
+}
+
+/// Takes a lock, for as long as the result lives: of several processes that start at once, one makes the journal and the
+/// tables.
+pub(super) async fn alone(path: Option<&Path>) -> Result<Option<File>> {
+    let Some(path) = path.map(Path::to_owned) else {
+        return Ok(None);
+    };
+    let locked = tokio::task::spawn_blocking(move || lock(&path)).await;
+    let locked =
+        locked.map_err(|cause| Error::internal("the wait for the lock broke off", cause))?;
+    locked.map(Some).map_err(|cause| {
+        let detail = "the folder of the database has to be there and to be writable";
+        Error::unavailable(detail, cause)
+    })
+}
+
+fn lock(path: &Path) -> std::io::Result<File> {
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)?;
+    file.lock()?;
+    Ok(file)
+}
+
+/// What both databases are opened with.
+fn options(url: &str, connections: u32) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(connections)
         .min_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
         // Statements carry names and numbers of patients: they are neither logged nor put into spans.
         .sqlx_logging(false)
-        .record_stmt_in_spans(false)
+        .record_stmt_in_spans(false);
+    options
+}
+
+async fn sqlite(
+    url: &str,
+    connections: u32,
+    query_only: &'static str,
+) -> Result<DatabaseConnection> {
+    let mut options = options(url, connections);
+    options
+        .idle_timeout(None)
+        .max_lifetime(None)
         .map_sqlx_sqlite_opts(move |sqlite| {
             sqlite
                 .pragma("journal_mode", "WAL")
@@ -48,4 +137,57 @@ async fn open(url: &str, connections: u32, query_only: &'static str) -> Result<D
                 .busy_timeout(BUSY)
         });
     Database::connect(options).await.map_err(failed)
+}
+
+async fn postgres(
+    url: &str,
+    connections: u32,
+    read_only: &'static str,
+) -> Result<DatabaseConnection> {
+    if PgConnectOptions::from_str(url).is_err() {
+        return Err(Error::invalid(
+            "the database URL is none that PostgreSQL's clients read: postgres://user:password@host:5432/database",
+        ));
+    }
+    let mut options = options(url, connections);
+    options
+        .acquire_timeout(ACQUIRE)
+        .set_application_name("kura")
+        .map_sqlx_postgres_opts(move |postgres| {
+            postgres.options([
+                // A stored instance is stored, whatever the server's default (product.md 3.1).
+                ("synchronous_commit", "on".to_owned()),
+                // "relation exists already, skipping" is nothing to log.
+                ("client_min_messages", "warning".to_owned()),
+                ("default_transaction_read_only", read_only.to_owned()),
+                ("statement_timeout", milliseconds(STATEMENT)),
+                ("lock_timeout", milliseconds(LOCK_WAIT)),
+                ("idle_in_transaction_session_timeout", milliseconds(SILENT)),
+            ])
+        });
+    Database::connect(options).await.map_err(refused)
+}
+
+fn milliseconds(time: Duration) -> String {
+    time.as_millis().to_string()
+}
+
+/// A server that answers and does not let us in will not do so the next time either.
+fn refused(error: DbErr) -> Error {
+    let detail = match code(&error).as_deref() {
+        Some("28000" | "28P01") => "the database refuses the user or the password of database_url",
+        Some("3D000") => "the database that database_url names is not there: create it",
+        _ => return failed(error),
+    };
+    Error::new(Kind::Invalid, detail).with_source(error)
+}
+
+fn code(error: &DbErr) -> Option<String> {
+    let DbErr::Conn(RuntimeErr::SqlxError(inner)) = error else {
+        return None;
+    };
+    let sqlx::Error::Database(refusal) = &**inner else {
+        return None;
+    };
+    refusal.code().map(std::borrow::Cow::into_owned)
 }

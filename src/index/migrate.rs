@@ -2,34 +2,42 @@
 
 use std::collections::HashSet;
 
-use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sqlx::SqlStr;
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{Connection, SqlStr};
 
 use super::row::{failed, get};
-use super::{Index, columns};
-use crate::error::{Error, Kind, Result};
+use super::{Index, columns, connect};
+use crate::error::{BoxError, Error, Kind, Result};
 use crate::model::Level;
 
-/// The files of `migrations/` for SQLite, in order.
-static MIGRATIONS: &[(&str, &str)] = &[
-    (
-        "0001_facility.sql",
-        include_str!("../../migrations/0001_facility.sql"),
-    ),
-    (
-        "0002_study.sql",
-        include_str!("../../migrations/0002_study.sql"),
-    ),
-    (
-        "0003_pack.sql",
-        include_str!("../../migrations/0003_pack.sql"),
-    ),
-    (
-        "0004_statistics.sqlite.sql",
-        include_str!("../../migrations/0004_statistics.sqlite.sql"),
-    ),
+/// One change of the schema.
+struct Row {
+    /// Its number.
+    version: i64,
+    /// What it is about, as the name of its file says.
+    what: &'static str,
+    /// Its text for SQLite; `None` where only PostgreSQL needs it.
+    sqlite: Option<&'static str>,
+    /// Its text for PostgreSQL; `None` where only SQLite needs it.
+    postgres: Option<&'static str>,
+}
+
+/// The text of a file of `migrations/`.
+macro_rules! text {
+    ($file:literal) => {
+        Some(include_str!(concat!("../../migrations/", $file)))
+    };
+}
+
+/// The files of `migrations/`, in order. One file that serves both databases stands in both columns.
+#[rustfmt::skip]
+static MIGRATIONS: &[Row] = &[
+    Row { version: 1, what: "facility", sqlite: text!("0001_facility.sqlite.sql"), postgres: text!("0001_facility.postgres.sql") },
+    Row { version: 2, what: "study", sqlite: text!("0002_study.sqlite.sql"), postgres: text!("0002_study.postgres.sql") },
+    Row { version: 3, what: "pack", sqlite: text!("0003_pack.sqlite.sql"), postgres: text!("0003_pack.postgres.sql") },
+    Row { version: 4, what: "statistics", sqlite: text!("0004_statistics.sqlite.sql"), postgres: None },
 ];
 
 /// The table in which the migrator notes what it has run.
@@ -71,15 +79,36 @@ impl SchemaState {
     }
 }
 
-fn version(name: &str) -> i64 {
-    name.split('_')
-        .next()
-        .and_then(|number| number.parse().ok())
-        .expect("a migration is named by its number")
+impl Row {
+    /// What is run on a database.
+    fn text(&self, backend: DbBackend) -> Option<&'static str> {
+        if backend == DbBackend::Sqlite {
+            self.sqlite
+        } else {
+            self.postgres
+        }
+    }
 }
 
-fn newest() -> i64 {
-    MIGRATIONS.last().map_or(0, |(name, _)| version(name))
+/// What is to be run on a database, in order.
+fn migrations(backend: DbBackend) -> Vec<Migration> {
+    let of = |row: &Row| {
+        let sql = SqlStr::from_static(row.text(backend)?);
+        Some(Migration::new(
+            row.version,
+            row.what.into(),
+            MigrationType::Simple,
+            sql,
+            false,
+        ))
+    };
+    MIGRATIONS.iter().filter_map(of).collect()
+}
+
+/// The last migration of a database.
+fn newest(backend: DbBackend) -> i64 {
+    let of_it = MIGRATIONS.iter().filter(|row| row.text(backend).is_some());
+    of_it.map(|row| row.version).max().unwrap_or(0)
 }
 
 impl Index {
@@ -94,25 +123,35 @@ impl Index {
                 state.refusal().unwrap_or_default(),
             ));
         }
-        let migrations = MIGRATIONS.iter().map(|(name, sql)| {
-            let what = name.trim_end_matches(".sql").trim_end_matches(".sqlite");
-            let sql = SqlStr::from_static(sql);
-            Migration::new(
-                version(name),
-                what.into(),
-                MigrationType::Simple,
-                sql,
-                false,
-            )
-        });
-        Migrator::with_migrations(migrations.collect())
-            .run(self.writer.get_sqlite_connection_pool())
-            .await
-            .map_err(|error| {
-                Error::new(Kind::Conflict, "the schema could not be brought up to date")
-                    .with_source(error)
-            })?;
+        self.run_migrations().await.map_err(|error| {
+            Error::new(Kind::Conflict, "the schema could not be brought up to date")
+                .with_source(error)
+        })?;
         self.check_columns().await
+    }
+
+    /// Runs what is missing, one process at a time: PostgreSQL has an advisory lock for it, for SQLite a file is locked.
+    async fn run_migrations(&self) -> Result<(), BoxError> {
+        let backend = self.writer.get_database_backend();
+        let migrator = Migrator::with_migrations(migrations(backend));
+        if backend == DbBackend::Sqlite {
+            let alone = connect::alone(self.lock.as_deref()).await?;
+            migrator
+                .run(self.writer.get_sqlite_connection_pool())
+                .await?;
+            drop(alone);
+            return Ok(());
+        }
+        // A connection of its own, closed whatever happens: a failed run leaves its lock with the connection, and both the
+        // wait for another process and a large table may take longer than a request may.
+        let pool = self.writer.get_postgres_connection_pool();
+        let mut connection = pool.acquire().await?.detach();
+        sqlx::raw_sql("SET statement_timeout = 0; SET lock_timeout = 0")
+            .execute(&mut connection)
+            .await?;
+        let run = migrator.run_direct(None, &mut connection, false).await;
+        connection.close().await.ok();
+        Ok(run?)
     }
 
     /// How the schema stands to this program.
@@ -125,7 +164,7 @@ impl Index {
         } else {
             self.last_migration().await?
         };
-        let need = newest();
+        let need = newest(self.reader.get_database_backend());
         Ok(match at.cmp(&need) {
             std::cmp::Ordering::Equal => SchemaState::Current,
             std::cmp::Ordering::Less => SchemaState::Older { at, need },
@@ -161,15 +200,19 @@ impl Index {
         Ok(())
     }
 
+    /// The columns of a table; none if it is not there.
     async fn columns_of(&self, table: &str) -> Result<HashSet<String>> {
-        let rows = self
-            .reader
-            .query_all_raw(sea_orm::Statement::from_string(
-                self.reader.get_database_backend(),
-                format!("PRAGMA table_info({table})"),
-            ))
-            .await
-            .map_err(failed)?;
+        let backend = self.reader.get_database_backend();
+        let statement = if backend == DbBackend::Sqlite {
+            "SELECT name FROM pragma_table_info(?)"
+        } else {
+            // Of the schema in which tables without one are found and made.
+            "SELECT column_name::text AS name FROM information_schema.columns \
+                WHERE table_schema = current_schema() AND table_name = $1"
+        };
+        let statement = Statement::from_sql_and_values(backend, statement, [table.into()]);
+        let rows = self.reader.query_all_raw(statement).await;
+        let rows = rows.map_err(failed)?;
         rows.iter().map(|row| get(row, "name")).collect()
     }
 }
@@ -181,18 +224,46 @@ mod tests {
     #[test]
     fn every_migration_is_embedded_in_order() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
-        let mut files: Vec<String> = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name != "README.md")
-            .collect();
-        files.sort();
-        let listed: Vec<&str> = MIGRATIONS.iter().map(|(name, _)| *name).collect();
-        assert_eq!(files, listed);
+        let read = |name: String| std::fs::read_to_string(folder.join(name)).ok();
+        let mut listed = 1;
+        for row in MIGRATIONS {
+            let stem = format!("{:04}_{}", row.version, row.what);
+            let both = read(format!("{stem}.sql"));
+            let [sqlite, postgres] =
+                ["sqlite", "postgres"].map(|twin| read(format!("{stem}.{twin}.sql")));
+            listed += [&both, &sqlite, &postgres].into_iter().flatten().count();
+            assert!(
+                both.is_none() || sqlite.is_none() && postgres.is_none(),
+                "{stem} has a twin too many"
+            );
+            assert_eq!(row.sqlite, both.as_deref().or(sqlite.as_deref()), "{stem}");
+            assert_eq!(
+                row.postgres,
+                both.as_deref().or(postgres.as_deref()),
+                "{stem}"
+            );
+        }
+        assert_eq!(
+            std::fs::read_dir(&folder).unwrap().count(),
+            listed,
+            "with the README, no file is left over"
+        );
         assert!(
             MIGRATIONS
                 .windows(2)
-                .all(|pair| version(pair[0].0) < version(pair[1].0))
+                .all(|pair| pair[0].version < pair[1].version)
         );
+    }
+
+    #[test]
+    fn a_text_column_of_postgresql_compares_bytewise() {
+        for row in MIGRATIONS {
+            let lines = row.postgres.unwrap_or_default().lines();
+            for line in lines.filter(|line| !line.trim_start().starts_with("--")) {
+                let texts = line.matches(" TEXT").count();
+                let bytewise = line.matches(" TEXT COLLATE \"C\"").count();
+                assert_eq!(texts, bytewise, "migration {}: {line}", row.version);
+            }
+        }
     }
 }

@@ -3,7 +3,9 @@
 //! [`Index`] holds the connections; nobody else does. Writing asks for a [`crate::auth::StoreGrant`]
 //! ([`Index::record_batch`]), reading goes through [`Catalog`], which an [`crate::auth::Access`] opens
 //! (architecture.md 5). Every statement reads the same on SQLite and on PostgreSQL; what differs, the settings of a
-//! connection, is in `connect`. No type of `sea_orm` leaves this folder.
+//! connection and the text of migrations, is in `connect` and `migrate`. No type of `sea_orm` leaves this folder.
+
+use std::path::PathBuf;
 
 use sea_orm::{DatabaseConnection, TransactionTrait};
 
@@ -32,12 +34,14 @@ pub use migrate::SchemaState;
 pub struct Index {
     writer: DatabaseConnection,
     reader: DatabaseConnection,
+    /// Locked by the process that makes the tables of a SQLite file.
+    lock: Option<PathBuf>,
     clock: Clock,
 }
 
 impl Index {
-    /// Connects to the database at `url`, `sqlite://path?mode=rwc` for one; the file is made if the mode says so, its
-    /// folder is not. A schema that is current is checked against the table of indexed attributes; an empty or older one
+    /// Connects to the database at `url`: `sqlite://path?mode=rwc`, whose file is made if the mode says so and whose folder
+    /// is not, or `postgres://user@host/database`. A schema that is current is checked against the table of indexed attributes; an empty or older one
     /// waits for [`Index::migrate`].
     ///
     /// # Errors
@@ -48,6 +52,7 @@ impl Index {
         let index = Self {
             writer,
             reader,
+            lock: connect::lock_of(url),
             clock,
         };
         if index.schema_state().await? == SchemaState::Current {
