@@ -7,6 +7,8 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::{HttpServer, web};
 use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use crate::archive::Archive;
 use crate::auth::Authenticator;
@@ -19,6 +21,7 @@ use crate::http::{self, State};
 use crate::index::Index;
 use crate::model::Clock;
 use crate::storage::Vault;
+use crate::worker::{Settings, Worker};
 
 /// Idle connections are closed after this time. Viewers keep many open and come back within a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -124,6 +127,58 @@ impl App {
         let address = address.ok_or_else(|| Error::new(Kind::Internal, "no address was bound"))?;
         Ok((server.run(), address))
     }
+
+    /// Serves, and does due work beside, until SIGINT or SIGTERM: requests in flight are finished, jobs are finished or
+    /// given back.
+    ///
+    /// # Errors
+    /// `Kind::Internal` if the server breaks off.
+    pub async fn run(&self, server: Server) -> Result<()> {
+        let stop = CancellationToken::new();
+        let serve = async {
+            let ended = server.await;
+            stop.cancel();
+            ended.map_err(|e| Error::internal("the server broke off", e))
+        };
+        let told = async {
+            tokio::select! {
+                told = told_to_stop() => told.map(|()| stop.cancel()),
+                () = stop.cancelled() => Ok(()),
+            }
+        };
+        let (ended, told, ()) = futures::join!(serve, told, self.work(&stop));
+        ended.and(told)
+    }
+
+    /// Does due work until `stop`, if this process is to.
+    async fn work(&self, stop: &CancellationToken) {
+        let worker = &self.config.worker;
+        if worker.enabled {
+            let settings = Settings {
+                concurrency: worker.concurrency,
+                lease: worker.lease(),
+                poll: worker.poll(),
+                stop_within: Duration::from_secs(self.config.shutdown_timeout_s),
+            };
+            Worker::new(self.archive.clone(), settings)
+                .run(stop.clone())
+                .await;
+        }
+    }
+}
+
+/// Waits for SIGINT or SIGTERM, which the server hears too.
+async fn told_to_stop() -> Result<()> {
+    let listen = |kind| signal(kind).map_err(|e| Error::internal("signals cannot be heard", e));
+    let (mut interrupt, mut terminate) = (
+        listen(SignalKind::interrupt())?,
+        listen(SignalKind::terminate())?,
+    );
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
 }
 
 /// Makes the data folder.

@@ -8,6 +8,7 @@ pub mod config;
 pub mod telemetry;
 
 pub mod http;
+pub mod worker;
 
 pub mod archive;
 

@@ -43,9 +43,7 @@ pub(super) async fn run(app: &App) -> Result<()> {
     println!("Paste a token into the page, or ask from a shell:\n");
     println!("  curl -H 'Authorization: Bearer TOKEN' {base}/dicomweb/studies\n");
     println!("The tokens live for 12 hours. Ctrl-C stops.");
-    server
-        .await
-        .map_err(|e| Error::internal("the server broke off", e))
+    app.run(server).await
 }
 
 fn token_of(facility: &SampleFacility) -> TokenArgs {

@@ -4,7 +4,7 @@ use tracing::info;
 
 use crate::app::App;
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// How to serve.
 #[derive(Debug, clap::Args)]
@@ -28,9 +28,7 @@ pub(super) async fn run(config: Config, arguments: &Args) -> Result<()> {
         storage = %app.config().storage_url,
         "listening"
     );
-    server
-        .await
-        .map_err(|e| Error::internal("the server broke off", e))?;
+    app.run(server).await?;
     info!("stopped");
     Ok(())
 }

@@ -44,11 +44,13 @@ impl Written {
             workers: self.workers,
             shutdown_timeout_s: self.shutdown_timeout_s,
             auth: self.auth,
+            worker: self.worker.check()?,
+            storage: self.storage.check()?,
         })
     }
 }
 
-fn wrong(key: &str, takes: &str) -> Error {
+pub(super) fn wrong(key: &str, takes: &str) -> Error {
     Error::invalid(format!("configuration: {key} takes {takes}"))
 }
 

@@ -43,6 +43,13 @@ pub static KEYS: &[Key] = &[
     key("auth.strong_max_age_s", PARSED, "`900`", "how old a sign-in with two factors may be for what needs one, such as a deletion"),
     key("auth.local_issuer", PARSED, "`true`", "accept tokens signed with the local key"),
     key("auth.signing_key", TEXT, "`local-key.pem` in the data folder, made at the first start", "the local key, an Ed25519 key in PEM that is there already; replicas share one"),
+    key("worker.enabled", PARSED, "`true`", "do due work in this process; at least one process has to"),
+    key("worker.concurrency", PARSED, "`2`", "jobs that run at the same time"),
+    key("worker.lease_s", PARSED, "`60`", "seconds after which a job whose worker went silent is another's"),
+    key("worker.poll_s", PARSED, "`5`", "seconds between looks for work that another process asked for"),
+    key("storage.repack_quiet_s", PARSED, "`600`", "seconds after the last store until the packs of a study are written anew"),
+    key("storage.replaced_grace_s", PARSED, "`86400`", "seconds for which replaced packs are kept for those who still read them"),
+    key("storage.orphan_age_s", PARSED, "`86400`", "seconds after which an object that no row knows is dropped"),
 ];
 
 impl Key {

@@ -3,6 +3,7 @@
 //!
 //! Nothing below the start layer reads configuration: values are handed down as arguments.
 
+mod background;
 mod check;
 mod keys;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
+pub use background::{Storage, Worker};
 pub use keys::{KEYS, Key};
 pub use url::ServiceUrl;
 
@@ -48,6 +50,10 @@ pub struct Config {
     pub shutdown_timeout_s: u64,
     /// Who may sign tokens.
     pub auth: Auth,
+    /// Who does due work.
+    pub worker: Worker,
+    /// How stored bytes are tidied.
+    pub storage: Storage,
 }
 
 /// Who may sign tokens, and with what the archive signs its own.
@@ -125,6 +131,8 @@ struct Written {
     workers: Option<usize>,
     shutdown_timeout_s: u64,
     auth: Auth,
+    worker: Worker,
+    storage: Storage,
 }
 
 impl Default for Written {
@@ -141,6 +149,8 @@ impl Default for Written {
             workers: None,
             shutdown_timeout_s: 30,
             auth: Auth::default(),
+            worker: Worker::default(),
+            storage: Storage::default(),
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod catalog;
 mod columns;
 mod connect;
 pub mod facilities;
+pub mod jobs;
 pub mod migrate;
 pub mod record;
 mod row;

@@ -2,6 +2,7 @@
 
 mod asking;
 mod guarding;
+mod jobs;
 mod matching;
 mod recording;
 mod results;
