@@ -278,7 +278,8 @@ impl Batch {
             .unzip();
         let mut failure = None;
         let (mut packs, mut in_packs) = (Vec::new(), Vec::new());
-        for (sealed, staged) in seal_all(writers).await.into_iter().zip(staged) {
+        let sealed = seal_all(writers, self.archive.clock.now()).await;
+        for (sealed, staged) in sealed.into_iter().zip(staged) {
             match sealed {
                 Ok(Some(sealed)) => {
                     packs.push(new_pack(sealed, &staged, &self.options.base_url));
@@ -365,6 +366,7 @@ impl Batch {
             study,
             PackId(clock.new_id()),
             clock.now(),
+            &self.options.base_url,
         )
         .await?;
         self.open.push(Open {

@@ -5,7 +5,8 @@
 //! [`super::frame_table`] describes.
 //!
 //! ```text
-//! { "pack": "0190…", "owner": "KST", "study": "1.2.…", "begun_at": 1767225600000000,
+//! { "pack": "0190…", "owner": "KST", "study": "1.2.…", "begun_at": 1767225600000000, "stored_at": 1767225601000000,
+//!   "base_url": "https://kura.example/dicomweb",
 //!   "metadata": { "object": "KST/2026/01/01/0190….meta", "length": 8123, "sha256": "…" },
 //!   "entries": [ { "series": "1.2.…", "instance": "1.2.…", "sop_class": "1.2.…", "transfer_syntax": "1.2.…",
 //!                  "offset": 0, "length": 526338, "sha256": "…",
@@ -48,6 +49,11 @@ pub struct Footer {
     pub study: StudyUid,
     /// When its first file came.
     pub begun_at: Timestamp,
+    /// When its files count as stored: a rebuild of the index takes packs in this order. A pack that does not say it is one
+    /// of the first that were written; it counts from `begun_at`.
+    pub stored_at: Timestamp,
+    /// The base under which `BulkDataURIs` stand in the metadata object; a pack may be too old to say it.
+    pub base_url: Option<String>,
     /// Name of the metadata object.
     pub metadata_object: String,
     /// Length of the metadata object.
@@ -64,6 +70,10 @@ struct Wire {
     owner: String,
     study: String,
     begun_at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stored_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    base_url: Option<String>,
     metadata: WireMetadata,
     entries: Vec<WireEntry>,
 }
@@ -117,6 +127,8 @@ impl Footer {
             owner: self.owner.to_string(),
             study: self.study.to_string(),
             begun_at: self.begun_at.0,
+            stored_at: Some(self.stored_at.0),
+            base_url: self.base_url.clone(),
             metadata: WireMetadata {
                 object: self.metadata_object.clone(),
                 length: self.metadata_bytes,
@@ -152,6 +164,8 @@ impl Wire {
             owner: FacilityCode::parse(&self.owner)?,
             study: StudyUid::parse(&self.study).ok()?,
             begun_at: Timestamp(self.begun_at),
+            stored_at: Timestamp(self.stored_at.unwrap_or(self.begun_at)),
+            base_url: self.base_url,
             metadata_object: self.metadata.object,
             metadata_bytes: self.metadata.length,
             metadata_digest: from_hex(&self.metadata.sha256)?,
@@ -246,6 +260,8 @@ mod tests {
             owner: FacilityCode::parse("KST").unwrap(),
             study: StudyUid::parse("1.2").unwrap(),
             begun_at: Timestamp(9),
+            stored_at: Timestamp(11),
+            base_url: Some("http://a/dicomweb".to_owned()),
             metadata_object: "m".to_owned(),
             metadata_bytes: 9,
             metadata_digest: [8; 32],
@@ -264,6 +280,18 @@ mod tests {
     fn a_footer_comes_back() {
         let bytes = footer().to_bytes().unwrap();
         assert_eq!(Footer::parse(&bytes, 20).unwrap(), footer());
+    }
+
+    #[test]
+    fn a_footer_from_before_some_fields_is_read() {
+        let mut wire: serde_json::Value =
+            serde_json::from_slice(&footer().to_bytes().unwrap()).unwrap();
+        let fields = wire.as_object_mut().unwrap();
+        fields.remove("stored_at").unwrap();
+        fields.remove("base_url").unwrap();
+        fields.insert("of a later version".to_owned(), 1.into());
+        let old = Footer::parse(&serde_json::to_vec(&wire).unwrap(), 20).unwrap();
+        assert_eq!((old.stored_at, old.base_url), (Timestamp(9), None));
     }
 
     #[test]

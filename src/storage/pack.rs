@@ -126,6 +126,7 @@ pub struct PackWriter {
     owner: FacilityCode,
     study: StudyUid,
     begun_at: Timestamp,
+    base_url: String,
     put: Put,
     metadata_object: String,
     metadata: MetadataWriter,
@@ -144,7 +145,8 @@ struct Kept {
 }
 
 impl PackWriter {
-    /// Begins a pack of `study` for `owner`. The objects are named for the day of `at` (UTC) and for `pack_id`.
+    /// Begins a pack of `study` for `owner`. The objects are named for the day of `at` (UTC) and for `pack_id`. `base_url` is
+    /// the one under which the links in its heads stand.
     ///
     /// # Errors
     /// `Kind::Internal` for an id that was used before, `Kind::Unavailable` if the store does not answer.
@@ -154,6 +156,7 @@ impl PackWriter {
         study: &StudyUid,
         pack_id: PackId,
         at: Timestamp,
+        base_url: &str,
     ) -> Result<Self> {
         let stem = stem(owner, pack_id, at)?;
         Ok(Self {
@@ -162,6 +165,7 @@ impl PackWriter {
             owner: owner.clone(),
             study: study.clone(),
             begun_at: at,
+            base_url: base_url.to_owned(),
             put: vault.create(&format!("{stem}.pack")).await?,
             metadata_object: format!("{stem}.meta"),
             metadata: MetadataWriter::default(),
@@ -266,12 +270,13 @@ impl PackWriter {
             || self.metadata.held_bytes() >= FULL_METADATA_BYTES
     }
 
-    /// Makes pack and metadata whole, durable and visible. `None` where nothing was kept: the pack is dropped.
+    /// Makes pack and metadata whole, durable and visible. `None` where nothing was kept: the pack is dropped. `stored_at` is
+    /// when its files count as stored.
     ///
     /// # Errors
     /// `Kind::Full` or `Kind::Unavailable`; the pack is then dropped.
-    pub async fn seal(self) -> Result<Option<Sealed>> {
-        let mut sealed = seal_all(vec![self]).await;
+    pub async fn seal(self, stored_at: Timestamp) -> Result<Option<Sealed>> {
+        let mut sealed = seal_all(vec![self], stored_at).await;
         sealed.pop().unwrap_or(Ok(None))
     }
 
@@ -294,7 +299,7 @@ impl PackWriter {
     }
 
     /// Everything of sealing but the sync of the folders.
-    async fn close(mut self) -> Result<Option<Sealed>> {
+    async fn close(mut self, stored_at: Timestamp) -> Result<Option<Sealed>> {
         if self.kept.is_empty() {
             self.put.abort().await;
             return Ok(None);
@@ -309,6 +314,8 @@ impl PackWriter {
             owner: self.owner,
             study: self.study,
             begun_at: self.begun_at,
+            stored_at,
+            base_url: Some(self.base_url),
             metadata_object: self.metadata_object,
             metadata_bytes: beside.written(),
             metadata_digest,
@@ -372,13 +379,13 @@ async fn drop_objects(vault: &Vault, objects: &[String]) {
 /// Seals several packs with one sync of their folders; gives one result each, in their order.
 ///
 /// One that fails does not take the others with it, as long as the folders can be synced.
-pub async fn seal_all(packs: Vec<PackWriter>) -> Vec<Result<Option<Sealed>>> {
+pub async fn seal_all(packs: Vec<PackWriter>, stored_at: Timestamp) -> Vec<Result<Option<Sealed>>> {
     let Some(vault) = packs.first().map(|pack| pack.vault.clone()) else {
         return Vec::new();
     };
     let mut results = Vec::with_capacity(packs.len());
     for pack in packs {
-        results.push(pack.close().await);
+        results.push(pack.close(stored_at).await);
     }
     let names = |sealed: &Sealed| [sealed.object.clone(), sealed.metadata_object.clone()];
     let sealed = results.iter().flatten().flatten();

@@ -28,9 +28,16 @@ async fn begin(vault: &Vault, number: u128) -> PackWriter {
     let owner = FacilityCode::parse("KST").unwrap();
     let study = StudyUid::parse("1.2.3").unwrap();
     let pack_id = PackId(Uuid::from_u128(number));
-    PackWriter::begin(vault, &owner, &study, pack_id, NEW_YEAR)
-        .await
-        .unwrap()
+    PackWriter::begin(
+        vault,
+        &owner,
+        &study,
+        pack_id,
+        NEW_YEAR,
+        "http://a/dicomweb",
+    )
+    .await
+    .unwrap()
 }
 
 fn entry(series: u8, instance: u32) -> Entry {
@@ -99,7 +106,7 @@ async fn check_round_trip(vault: &Vault) {
         "nothing is seen before the seal"
     );
     let written = pack.len();
-    let sealed = pack.seal().await.unwrap().unwrap();
+    let sealed = pack.seal(NEW_YEAR).await.unwrap().unwrap();
 
     let stem = "KST/2026/01/01/00000000-0000-0000-0000-000000000001";
     assert_eq!(sealed.object, format!("{stem}.pack"));
@@ -162,7 +169,7 @@ async fn a_pack_given_up_or_without_a_kept_part_leaves_nothing() {
         }
         part(&mut pack, &file(1, 9 << 20)).await;
         match number {
-            0 => assert!(pack.seal().await.unwrap().is_none()),
+            0 => assert!(pack.seal(NEW_YEAR).await.unwrap().is_none()),
             1 => pack.abort().await,
             _ => drop(pack),
         }
@@ -183,7 +190,7 @@ async fn several_packs_are_sealed_together() {
         }
         packs.push(pack);
     }
-    let sealed: Vec<Option<Sealed>> = seal_all(packs)
+    let sealed: Vec<Option<Sealed>> = seal_all(packs, NEW_YEAR)
         .await
         .into_iter()
         .collect::<Result<_>>()
@@ -191,7 +198,7 @@ async fn several_packs_are_sealed_together() {
     let found: Vec<bool> = sealed.iter().map(Option::is_some).collect();
     assert_eq!(found, [true, false, true]);
     assert_eq!(objects(&vault).await.len(), 4);
-    assert!(seal_all(Vec::new()).await.is_empty());
+    assert!(seal_all(Vec::new(), NEW_YEAR).await.is_empty());
 }
 
 #[tokio::test]
@@ -211,7 +218,7 @@ async fn a_large_frame_table_lies_in_the_pack_and_a_small_one_in_the_row() {
         )
         .await;
     }
-    let sealed = pack.seal().await.unwrap().unwrap();
+    let sealed = pack.seal(NEW_YEAR).await.unwrap().unwrap();
     let (footer, _) = read_footer(&vault, &sealed.object).await.unwrap();
     assert_eq!(footer.entries, sealed.entries);
     for (kept, table) in sealed.entries.iter().zip(&tables) {
@@ -245,7 +252,7 @@ async fn a_head_that_is_too_long_costs_its_part_only() {
         Kind::Internal
     );
     keep(&mut pack, &file(2, 10), entry(1, 2)).await;
-    let sealed = pack.seal().await.unwrap().unwrap();
+    let sealed = pack.seal(NEW_YEAR).await.unwrap().unwrap();
     assert_eq!(
         (sealed.entries.len(), sealed.entries[0].range.clone()),
         (1, 10..20)
@@ -274,7 +281,7 @@ async fn a_torn_pack_is_refused() {
     let (root, vault) = folder().await;
     let mut pack = begin(&vault, 1).await;
     keep(&mut pack, &file(1, 1_000), entry(1, 1)).await;
-    let sealed = pack.seal().await.unwrap().unwrap();
+    let sealed = pack.seal(NEW_YEAR).await.unwrap().unwrap();
     let path = root.path().join(&sealed.object);
     let whole = std::fs::read(&path).unwrap();
     for len in [
@@ -312,7 +319,7 @@ async fn packs_are_made_on_any_thread() {
     let vault = memory().await;
     let mut pack = any_thread(begin(&vault, 1)).await;
     any_thread(keep(&mut pack, &file(1, 10), entry(1, 1))).await;
-    assert!(any_thread(pack.seal()).await.unwrap().is_some());
+    assert!(any_thread(pack.seal(NEW_YEAR)).await.unwrap().is_some());
 }
 
 proptest! {
