@@ -173,6 +173,7 @@ mod tests {
                 kind: FacilityKind::Member,
                 code,
                 state,
+                policy: Arc::default(),
             });
             Box::pin(async move { Ok(facility) })
         });

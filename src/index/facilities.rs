@@ -2,13 +2,17 @@
 //!
 //! These are no rows of patients: everybody may know which facilities there are.
 
+use std::sync::Arc;
+
 use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, InsertStatement, Order, Query, SelectStatement};
 
 use super::Index;
 use super::row::{failed, get};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Facility, FacilityCode, FacilityId, FacilityKind, FacilityState};
+use crate::model::{
+    Facility, FacilityCode, FacilityId, FacilityKind, FacilityPolicy, FacilityState,
+};
 
 /// The zone of a facility that says nothing else.
 const TIME_ZONE: &str = "UTC";
@@ -32,6 +36,7 @@ impl Index {
             name: name.to_owned(),
             kind,
             state: FacilityState::Active,
+            policy: Arc::default(),
         };
         let by_code = [code.as_str().to_owned()];
         let issuers = if issuers.is_empty() {
@@ -72,6 +77,43 @@ impl Index {
             .take();
         let row = self.reader.query_one(&one).await.map_err(failed)?;
         row.as_ref().map(facility).transpose()
+    }
+
+    /// Changes the policy of a facility and gives it as it is now, in one transaction: `change` may refuse, and then
+    /// nothing is changed. Requests that begin afterwards find the new one.
+    ///
+    /// # Errors
+    /// `Kind::Invalid` with the words of `change`; `Kind::NotFound` if there is no such facility; `Kind::Unavailable` if
+    /// the database does not answer.
+    pub async fn change_policy(
+        &self,
+        code: &FacilityCode,
+        change: impl FnOnce(&mut FacilityPolicy) -> std::result::Result<(), String> + Send,
+    ) -> Result<FacilityPolicy> {
+        let tx = self.begin().await?;
+        let one = Query::select()
+            .columns(["settings", "version"])
+            .from("facility")
+            .and_where(Expr::col("code").eq(code.as_str()))
+            .lock_exclusive()
+            .take();
+        let row = tx.query_one(&one).await.map_err(failed)?;
+        let row = row.ok_or_else(Error::not_found)?;
+        let settings: String = get(&row, "settings")?;
+        let mut changed = policy(&settings)?;
+        change(&mut changed).map_err(Error::invalid)?;
+        let settings = changed
+            .into_settings(&settings)
+            .map_err(|cause| Error::internal("the settings cannot be written", cause))?;
+        let update = Query::update()
+            .table("facility")
+            .value("settings", settings)
+            .value("version", get::<i32>(&row, "version")?.saturating_add(1))
+            .and_where(Expr::col("code").eq(code.as_str()))
+            .take();
+        tx.execute(&update).await.map_err(failed)?;
+        tx.commit().await.map_err(failed)?;
+        Ok(changed)
     }
 }
 
@@ -131,7 +173,7 @@ fn insert_facility(facility: &Facility) -> InsertStatement {
 
 fn select() -> SelectStatement {
     Query::select()
-        .columns(["facility_id", "code", "name", "kind", "state"])
+        .columns(["facility_id", "code", "name", "kind", "state", "settings"])
         .from("facility")
         .take()
 }
@@ -144,7 +186,13 @@ fn facility(row: &sea_orm::QueryResult) -> Result<Facility> {
         name: get(row, "name")?,
         kind: FacilityKind::parse(&get::<String>(row, "kind")?).ok_or_else(odd)?,
         state: FacilityState::parse(&get::<String>(row, "state")?).ok_or_else(odd)?,
+        policy: Arc::new(policy(&get::<String>(row, "settings")?)?),
     })
+}
+
+fn policy(settings: &str) -> Result<FacilityPolicy> {
+    FacilityPolicy::of_settings(settings)
+        .map_err(|cause| Error::internal("a facility holds settings that cannot be read", cause))
 }
 
 fn taken(error: sea_orm::DbErr) -> Error {

@@ -1,8 +1,9 @@
 //! A facility: a legal or operational unit that owns studies (sharing.md 1).
 
 use std::fmt;
+use std::sync::Arc;
 
-use super::FacilityId;
+use super::{FacilityId, FacilityPolicy};
 
 /// The short unique name of a facility, `[A-Z0-9]{2,16}`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -104,4 +105,6 @@ pub struct Facility {
     pub kind: FacilityKind,
     /// Whether it may act.
     pub state: FacilityState,
+    /// What it takes and how much of it.
+    pub policy: Arc<FacilityPolicy>,
 }

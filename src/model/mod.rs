@@ -10,6 +10,7 @@ pub mod job;
 pub mod level;
 pub mod path;
 pub mod person_name;
+pub mod policy;
 pub mod transfer_syntax;
 pub mod uid;
 
@@ -21,5 +22,6 @@ pub use ids::{FacilityId, InstanceId, IssuerId, JobId, PackId, RegistrationId, S
 pub use job::{Job, JobState};
 pub use level::{Class, ClassMask, Level};
 pub use path::{FrameList, InstancePath, SeriesPath, StudyPath};
+pub use policy::{FacilityPolicy, OnConflict};
 pub use transfer_syntax::TransferSyntax;
 pub use uid::{SeriesUid, SopClassUid, SopInstanceUid, StudyUid, UidError};

@@ -101,6 +101,52 @@ fn facilities_are_added_once_and_listed() {
     );
 }
 
+#[test]
+fn the_policy_of_a_facility_is_set_and_shown() {
+    let data = tempfile::tempdir().unwrap();
+    // The names of the keys hold underscores.
+    let run = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        ended(&mut command(data.path(), &words))
+    };
+    assert_eq!(run("facility add F001 --name Minato").code, 0);
+    let none = "refused_sop_classes=\nrefused_transfer_syntaxes=\nmax_instance_bytes=\nmax_request_bytes=\nquota_bytes=\non_conflict=reject\n";
+    let shown = run("facility show F001");
+    assert_eq!(
+        (shown.code, shown.out.as_str(), shown.err.as_str()),
+        (0, none, "")
+    );
+    let set =
+        run("facility set F001 quota_bytes=2G on_conflict=replace refused_sop_classes=1.2.3,1.2.4");
+    let expected = "refused_sop_classes=1.2.3,1.2.4\nrefused_transfer_syntaxes=\nmax_instance_bytes=\nmax_request_bytes=\nquota_bytes=2147483648\non_conflict=replace\n";
+    assert_eq!(
+        (set.code, set.out.as_str(), set.err.as_str()),
+        (0, expected, "")
+    );
+    for (line, hint) in [
+        ("facility set F001 quota_bytes=many", "quota_bytes takes"),
+        ("facility set F001 colour=blue", "on_conflict"),
+        ("facility set F001 on_conflict", "key=value"),
+        (
+            "facility set F001 quota_bytes=1 on_conflict=perhaps",
+            "reject",
+        ),
+        ("facility set F999 quota_bytes=1", "facility list"),
+        ("facility show F999", "facility list"),
+        ("facility show f1", "capital letters"),
+    ] {
+        fails(&run(line), 2, hint);
+    }
+    assert_eq!(run("facility set F001").code, 2, "nothing to set");
+    assert_eq!(
+        run("facility show F001").out,
+        expected,
+        "what was refused changed nothing"
+    );
+    let back = run("facility set F001 quota_bytes= on_conflict= refused_sop_classes=");
+    assert_eq!((back.code, back.out.as_str()), (0, none));
+}
+
 #[tokio::test]
 async fn a_token_is_printed_alone_and_lets_its_reader_in() {
     let server = Server::start();

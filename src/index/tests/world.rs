@@ -77,6 +77,7 @@ pub(crate) fn person_of(code: &str, scopes: &[Scope]) -> Access {
         name: String::new(),
         kind: FacilityKind::Member,
         state: FacilityState::Active,
+        policy: std::sync::Arc::default(),
     };
     access(&facility, scopes)
 }
