@@ -181,6 +181,14 @@ async fn told_to_stop() -> Result<()> {
     Ok(())
 }
 
+/// Chooses what the process encrypts with and how it reaches object stores: once, before anything else (stack.md 2.4). Two
+/// providers of TLS are in the tree, so that none is taken by itself.
+pub fn install_providers() {
+    let installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    debug_assert!(installed.is_ok(), "the provider of TLS was chosen twice");
+    crate::storage::install_transport();
+}
+
 /// Makes the data folder.
 pub(crate) fn make_data_folder(config: &Config) -> Result<()> {
     std::fs::create_dir_all(&config.data).map_err(|e| {

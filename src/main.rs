@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    kura::app::install_providers();
     kura::cli::run()
 }

@@ -30,7 +30,11 @@ impl Written {
                 database,
                 &["sqlite", "postgres", "postgresql"],
             )?,
-            storage_url: service("storage_url", storage, &["fs", "memory"])?,
+            storage_url: service(
+                "storage_url",
+                storage,
+                &["fs", "memory", "s3", "azblob", "gcs"],
+            )?,
             public_url: self
                 .public_url
                 .as_deref()

@@ -33,7 +33,7 @@ pub static KEYS: &[Key] = &[
     key("listen", TEXT, "`127.0.0.1:8080`", "host and port to listen on"),
     key("data", TEXT, "`./kura-data`", "folder of database, blobs and local key"),
     key("database_url", TEXT, "SQLite in the data folder", "the database, `sqlite://…` or `postgres://…`"),
-    key("storage_url", TEXT, "`blobs` in the data folder", "the object store, `fs:///…` or `memory://`"),
+    key("storage_url", TEXT, "`blobs` in the data folder", "the object store: `fs:///…`, `s3://…`, `azblob://…`, `gcs://…` or `memory://`"),
     key("public_url", TEXT, "from each request", "address under which callers see this server"),
     key("trust_forwarded", PARSED, "`false`", "believe `Forwarded` and `X-Forwarded-*`; only behind a proxy that sets them"),
     key("log", TEXT, "`info`", "what is logged: `warn`, `info,kura::http=debug`"),

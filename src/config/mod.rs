@@ -34,7 +34,7 @@ pub struct Config {
     pub data: PathBuf,
     /// The database: `sqlite://…` or `postgres://…`.
     pub database_url: ServiceUrl,
-    /// The object store: `fs:///…` or `memory://`.
+    /// The object store: `fs:///…`, `s3://…`, `azblob://…`, `gcs://…` or `memory://`.
     pub storage_url: ServiceUrl,
     /// The address under which callers see this server, without a slash at its end; taken from each request where it is not set.
     pub public_url: Option<String>,

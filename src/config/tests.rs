@@ -91,7 +91,7 @@ fn each_wrong_value_is_one_line_that_names_its_key() {
         ("listen", "::1:8080x"),
         ("database_url", "mysql://kura@localhost/kura"),
         ("database_url", "kura.db"),
-        ("storage_url", "s3://bucket"),
+        ("storage_url", "ftp://server"),
         ("public_url", "kura.example.org"),
         ("public_url", "https://"),
         ("public_url", "https://user:word@kura.example.org"),

@@ -1,20 +1,20 @@
 //! The edge to the database's own types: errors in, values out.
 
 use sea_orm::{DbErr, QueryResult, RuntimeErr, SqlErr, TryGetable};
+use sqlx::postgres::PgDatabaseError;
 
 use crate::error::{Error, Kind, Result};
 
 /// Translates a failure of the database (architecture.md 9): a unique key that is taken is a conflict, a database that
 /// is away or busy is unavailable, the rest is a defect.
 pub(super) fn failed(error: DbErr) -> Error {
-    if let Some(SqlErr::UniqueConstraintViolation(_)) = error.sql_err() {
-        return Error::new(
+    match cause(&error) {
+        Cause::Taken => Error::new(
             Kind::Conflict,
             "another request stored the same at the same time",
         )
-        .with_source(error);
-    }
-    match cause(&error) {
+        .with_source(error),
+        Cause::Crossed => Error::unavailable("the database is busy with the same rows", error),
         Cause::Away => Error::unavailable("the database does not answer", error),
         Cause::Full => {
             Error::new(Kind::Full, "there is no room left for the database").with_source(error)
@@ -23,13 +23,27 @@ pub(super) fn failed(error: DbErr) -> Error {
     }
 }
 
+/// Whether a transaction failed because of another one that ran at the same time: begun again it sees what that one did.
+pub(super) fn was_overtaken(error: &Error) -> bool {
+    let source = std::error::Error::source(error);
+    let inner = source.and_then(|source| source.downcast_ref::<DbErr>());
+    inner.is_some_and(|inner| matches!(cause(inner), Cause::Taken | Cause::Crossed))
+}
+
 enum Cause {
+    /// A unique key is taken.
+    Taken,
+    /// Transactions waited for each other, or saw each other's rows change.
+    Crossed,
     Away,
     Full,
     Other,
 }
 
 fn cause(error: &DbErr) -> Cause {
+    if let Some(SqlErr::UniqueConstraintViolation(_)) = error.sql_err() {
+        return Cause::Taken;
+    }
     if matches!(error, DbErr::ConnectionAcquire(_)) {
         return Cause::Away;
     }
@@ -40,24 +54,49 @@ fn cause(error: &DbErr) -> Cause {
         return Cause::Other;
     };
     if let sqlx::Error::Database(refusal) = &**inner {
-        let code = refusal.code().and_then(|code| code.parse::<i32>().ok());
-        // The low byte of an extended code says what it is about.
-        return match code.map(|code| code & 0xFF) {
-            // SQLITE_BUSY, SQLITE_LOCKED, SQLITE_IOERR, SQLITE_CANTOPEN.
-            Some(5 | 6 | 10 | 14) => Cause::Away,
-            // SQLITE_FULL.
-            Some(13) => Cause::Full,
-            _ => Cause::Other,
+        let code = refusal.code().unwrap_or_default();
+        return if refusal.try_downcast_ref::<PgDatabaseError>().is_some() {
+            of_postgres(&code)
+        } else {
+            of_sqlite(&code)
         };
     }
     let is_away = matches!(
         &**inner,
         sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed
     );
     if is_away { Cause::Away } else { Cause::Other }
+}
+
+/// By SQLSTATE, whose first two characters are its class (PostgreSQL, appendix A).
+fn of_postgres(code: &str) -> Cause {
+    match code {
+        // serialization_failure, deadlock_detected.
+        "40001" | "40P01" => Cause::Crossed,
+        // disk_full.
+        "53100" => Cause::Full,
+        // read_only_sql_transaction: a standby that is not the primary yet. lock_not_available, query_canceled: a limit of
+        // ours. idle_in_transaction_session_timeout.
+        "25006" | "55P03" | "57014" | "25P03" => Cause::Away,
+        // Connections; resources; the server stops, starts or crashed; its disk.
+        _ if ["08", "53", "57", "58"].contains(&code.get(..2).unwrap_or_default()) => Cause::Away,
+        _ => Cause::Other,
+    }
+}
+
+/// By result code, whose low byte says what an extended one is about.
+fn of_sqlite(code: &str) -> Cause {
+    match code.parse::<i32>().map(|code| code & 0xFF) {
+        // SQLITE_BUSY, SQLITE_LOCKED, SQLITE_IOERR, SQLITE_CANTOPEN.
+        Ok(5 | 6 | 10 | 14) => Cause::Away,
+        // SQLITE_FULL.
+        Ok(13) => Cause::Full,
+        _ => Cause::Other,
+    }
 }
 
 /// The value of a column.
@@ -88,4 +127,25 @@ pub(super) fn digest(bytes: &[u8]) -> Result<[u8; 32]> {
     bytes
         .try_into()
         .map_err(|error| Error::internal("a row holds a digest of another length", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_is_away_is_told_from_one_that_refuses() {
+        for code in ["08006", "53300", "57P01", "57P03", "57014", "25006"] {
+            assert!(matches!(of_postgres(code), Cause::Away), "{code}");
+        }
+        assert!(matches!(of_postgres("53100"), Cause::Full));
+        assert!(matches!(of_postgres("40P01"), Cause::Crossed));
+        for code in ["42601", "23503", "22001", ""] {
+            assert!(matches!(of_postgres(code), Cause::Other), "{code}");
+        }
+        // SQLITE_BUSY_SNAPSHOT, SQLITE_FULL, SQLITE_ERROR.
+        assert!(matches!(of_sqlite("517"), Cause::Away));
+        assert!(matches!(of_sqlite("13"), Cause::Full));
+        assert!(matches!(of_sqlite("1"), Cause::Other));
+    }
 }

@@ -4,28 +4,80 @@
 //! | --- | --- |
 //! | `fs:///absolute/folder` | a folder; the path is taken literally, without percent decoding |
 //! | `memory://` | this process's memory, for tests |
+//! | `s3://…`, `azblob://…`, `gcs://…` | an object store: `remote` |
 //!
-//! No layer stands between us and the service. Above all no `RetryLayer`: nearly every error of a file system counts as
+//! No layer stands between us and a folder. Above all no `RetryLayer`: nearly every error of a file system counts as
 //! temporary there (a full disk included), a retried write may land twice, and a second `fsync` may succeed after the
-//! first one lost the data. A time limit is of no use on a folder; an object store will bring its own layers with its arm.
+//! first one lost the data. A time limit is of no use on a folder; an object store brings its layers with it.
 
 use std::error::Error as StdError;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use opendal::{ErrorKind, Operator, services};
 
 use super::disk::Disk;
+use super::remote::{PART_BYTES, PARTS_IN_FLIGHT, Remote};
 use crate::{Error, Kind, Result};
 
 /// What this build can store into, as the error for anything else lists it.
-const OFFERED: &str = "fs:///absolute/folder and memory://";
+const OFFERED: &str = "fs:///absolute/folder, memory://, s3://bucket/prefix, azblob:// and gcs://";
+
+/// Bytes that go to a folder in one write. Smaller writes cost a thread hop each, larger ones only memory.
+const WRITE_BYTES: usize = 1 << 20;
+
+/// Writes in flight: one lands while the next fills. A pack being written so holds at most four times [`WRITE_BYTES`].
+const WRITES_IN_FLIGHT: usize = 2;
+
+/// Bytes of one read of a folder. Below it the thread hop of each read shows (stack.md 6).
+const READ_BYTES: usize = 1 << 20;
+
+/// An opened store, and how it wants to be used.
+pub(super) struct Backend {
+    pub(super) operator: Operator,
+    /// There where names become durable by syncing folders.
+    pub(super) disk: Option<Arc<Disk>>,
+    /// Whether each call is a request over the network.
+    pub(super) is_remote: bool,
+    /// Bytes of one write.
+    pub(super) write_bytes: usize,
+    /// Writes at the same time.
+    pub(super) writes_in_flight: usize,
+    /// Bytes of one read; `None` where a range is one request whose answer is a stream.
+    pub(super) read_bytes: Option<usize>,
+}
+
+impl Backend {
+    fn local(operator: Operator, disk: Option<Disk>) -> Self {
+        Self {
+            operator,
+            disk: disk.map(Arc::new),
+            is_remote: false,
+            write_bytes: WRITE_BYTES,
+            writes_in_flight: WRITES_IN_FLIGHT,
+            read_bytes: Some(READ_BYTES),
+        }
+    }
+
+    fn remote(operator: Operator) -> Self {
+        Self {
+            operator,
+            disk: None,
+            is_remote: true,
+            write_bytes: PART_BYTES,
+            writes_in_flight: PARTS_IN_FLIGHT,
+            read_bytes: None,
+        }
+    }
+}
 
 /// Where a storage URL points.
 #[derive(Debug, PartialEq, Eq)]
 enum Target {
     Folder(PathBuf),
     Memory,
+    Remote(Remote),
 }
 
 fn parse(url: &str) -> Result<Target> {
@@ -34,6 +86,9 @@ fn parse(url: &str) -> Result<Target> {
             "the storage URL has no scheme; this build has {OFFERED}"
         )));
     };
+    if let Some(remote) = Remote::parse(scheme, rest)? {
+        return Ok(Target::Remote(remote));
+    }
     match scheme {
         "fs" if Path::new(rest).is_absolute() => Ok(Target::Folder(rest.into())),
         "fs" => Err(Error::invalid(
@@ -47,16 +102,17 @@ fn parse(url: &str) -> Result<Target> {
     }
 }
 
-/// Opens the store at `url`. The second value is there where names become durable by syncing folders.
+/// Opens the store at `url`.
 ///
 /// # Errors
 /// `Kind::Invalid` for a URL this build cannot serve, `Kind::Unavailable` for a folder that cannot be used.
-pub(super) async fn open(url: &str) -> Result<(Operator, Option<Disk>)> {
+pub(super) async fn open(url: &str) -> Result<Backend> {
     let root = match parse(url)? {
         Target::Memory => {
             let operator = Operator::new(services::Memory::default()).map_err(unusable)?;
-            return Ok((operator, None));
+            return Ok(Backend::local(operator, None));
         }
+        Target::Remote(remote) => return Ok(Backend::remote(remote.open()?)),
         Target::Folder(root) => root,
     };
     let disk = blocking(move || Disk::open(&root))
@@ -65,7 +121,8 @@ pub(super) async fn open(url: &str) -> Result<(Operator, Option<Disk>)> {
     let service = services::Fs::default()
         .root(utf8(disk.root())?)
         .atomic_write_dir(utf8(disk.temporary())?);
-    Ok((Operator::new(service).map_err(unusable)?, Some(disk)))
+    let operator = Operator::new(service).map_err(unusable)?;
+    Ok(Backend::local(operator, Some(disk)))
 }
 
 fn utf8(path: &Path) -> Result<&str> {
@@ -108,11 +165,21 @@ fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
 /// A write, sync or removal that failed: `Kind::Full` where room ran out, else `Kind::Unavailable`.
 pub(super) fn write_failed(cause: impl Into<crate::error::BoxError>) -> Error {
     let cause = cause.into();
-    match io_kind(&*cause) {
-        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
-            Error::new(Kind::Full, "no room left in the store").with_source(cause)
-        }
-        _ => Error::unavailable("the store did not take the bytes", cause),
+    let of_service = cause.downcast_ref::<opendal::Error>();
+    let is_full = match io_kind(&*cause) {
+        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => true,
+        // Object stores that have a size say so by a code of their own: XMinioStorageFull, QuotaExceeded.
+        _ => of_service.is_some_and(|error| {
+            let said = error.to_string();
+            said.contains("StorageFull") || said.contains("QuotaExceeded")
+        }),
+    };
+    if is_full {
+        Error::new(Kind::Full, "no room left in the store").with_source(cause)
+    } else if of_service.is_some_and(|error| error.kind() == ErrorKind::ConditionNotMatch) {
+        Error::internal("the name of an object was given twice", cause)
+    } else {
+        Error::unavailable("the store did not take the bytes", cause)
     }
 }
 
@@ -151,8 +218,9 @@ mod tests {
 
     #[test]
     fn what_this_build_lacks_is_named_with_what_it_has() {
-        refused("s3://bucket/prefix", "`s3` is not in this build");
-        refused("s3://bucket/prefix", OFFERED);
+        refused("ftp://server/folder", "`ftp` is not in this build");
+        refused("ftp://server/folder", OFFERED);
+        refused("s3://", "a bucket");
         refused("/srv/kura", "no scheme");
         refused("", "no scheme");
         refused("fs://srv/kura", "absolute");
@@ -182,6 +250,22 @@ mod tests {
             write_failed(io::Error::from(io::ErrorKind::StorageFull)).kind(),
             Kind::Full
         );
+    }
+
+    #[test]
+    fn an_object_store_without_room_says_so_in_its_own_words() {
+        let said = |kind, text: &str| write_failed(opendal::Error::new(kind, text)).kind();
+        let unexpected = ErrorKind::Unexpected;
+        assert_eq!(
+            said(unexpected, "S3Error { code: \"XMinioStorageFull\" }"),
+            Kind::Full
+        );
+        assert_eq!(
+            said(unexpected, "S3Error { code: \"SlowDown\" }"),
+            Kind::Unavailable
+        );
+        assert_eq!(said(ErrorKind::RateLimited, ""), Kind::Unavailable);
+        assert_eq!(said(ErrorKind::ConditionNotMatch, ""), Kind::Internal);
     }
 
     #[test]

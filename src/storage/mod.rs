@@ -14,8 +14,14 @@ pub mod inflate;
 pub mod metadata;
 pub mod pack;
 pub mod place;
+mod remote;
 mod trailer;
 pub mod vault;
+
+/// Makes object stores reachable over HTTP: once in a process, before the first [`Vault`].
+pub fn install_transport() {
+    opendal::install_default();
+}
 
 pub use footer::{Footer, read_footer};
 pub use pack::{Entry, PackWriter, Sealed, SealedEntry, seal_all};

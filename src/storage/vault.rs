@@ -7,39 +7,28 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use opendal::{BufferStream, Operator, Writer};
+use opendal::{BufferStream, Writer};
 use tokio::runtime::Handle;
 
-use super::backend::{self, blocking, read_failed, write_failed};
-use super::disk::{Disk, TEMPORARY};
+use super::backend::{self, Backend, blocking, read_failed, write_failed};
+use super::disk::TEMPORARY;
 use super::place::BlobRef;
 use crate::{Error, Kind, Result};
 
-/// Bytes that go to the store in one write. Smaller writes cost a thread hop each, larger ones only memory.
-const WRITE_BYTES: usize = 1 << 20;
-
-/// Writes in flight: one lands while the next fills. A pack being written so holds at most four times [`WRITE_BYTES`].
-const WRITES_IN_FLIGHT: usize = 2;
-
-/// Bytes of one read. Below it the thread hop of each read shows (stack.md 6).
-const READ_BYTES: usize = 1 << 20;
+/// How long a look at the health of an object store may take, its repeats included.
+const HEALTH: Duration = Duration::from_secs(5);
 
 /// The longest slice that is handed out: actix copies each chunk of a body, and large ones cost it memory and speed.
 const SLICE_BYTES: usize = 128 << 10;
 
 /// Where bytes are. A clone is cheap and is the same store.
 #[derive(Clone)]
-pub struct Vault(Arc<Inner>);
-
-struct Inner {
-    operator: Operator,
-    /// There where names become durable by syncing folders.
-    disk: Option<Arc<Disk>>,
-}
+pub struct Vault(Arc<Backend>);
 
 /// An object as a listing shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,16 +40,13 @@ pub struct Listed {
 }
 
 impl Vault {
-    /// Opens the store at `url`: `fs:///absolute/folder`, which is made where it is missing, or `memory://`.
+    /// Opens the store at `url`: `fs:///absolute/folder`, which is made where it is missing, `memory://`, or an object store
+    /// (`s3://…`, `azblob://…`, `gcs://…`), of which nothing is asked yet.
     ///
     /// # Errors
     /// `Kind::Invalid` for a URL this build cannot serve, `Kind::Unavailable` for a store that cannot be used.
     pub async fn open(url: &str) -> Result<Self> {
-        let (operator, disk) = backend::open(url).await?;
-        Ok(Self(Arc::new(Inner {
-            operator,
-            disk: disk.map(Arc::new),
-        })))
+        Ok(Self(Arc::new(backend::open(url).await?)))
     }
 
     /// Begins the object `object`, which nobody sees before [`Put::close`].
@@ -70,8 +56,14 @@ impl Vault {
     /// answer.
     pub async fn create(&self, object: &str) -> Result<Put> {
         check_name(object)?;
-        let operator = &self.0.operator;
-        if operator.exists(object).await.map_err(read_failed)? {
+        let Backend {
+            operator,
+            is_remote,
+            ..
+        } = &*self.0;
+        // A service that looks when the object is closed needs no request for it here.
+        let looks_itself = *is_remote && operator.info().capability().write_with_if_not_exists;
+        if !looks_itself && operator.exists(object).await.map_err(read_failed)? {
             return Err(Error::new(
                 Kind::Internal,
                 "the name of an object was given twice",
@@ -79,8 +71,9 @@ impl Vault {
         }
         let writer = operator
             .writer_with(object)
-            .chunk(WRITE_BYTES)
-            .concurrent(WRITES_IN_FLIGHT)
+            .chunk(self.0.write_bytes)
+            .concurrent(self.0.writes_in_flight)
+            .if_not_exists(looks_itself)
             .await
             .map_err(write_failed)?;
         Ok(Put {
@@ -94,7 +87,7 @@ impl Vault {
     }
 
     /// The bytes of `blob`, in slices of at most 128 KiB. Nothing is asked of the store before the stream is polled, and
-    /// nothing is read ahead beyond one read of 1 MiB.
+    /// of a folder nothing is read ahead beyond one read of 1 MiB; an object store streams as fast as the stream is polled.
     ///
     /// The stream fails with `Kind::Internal` where bytes that were promised are not there, and with `Kind::Unavailable`
     /// where the store does not answer.
@@ -153,7 +146,8 @@ impl Vault {
     pub async fn delete(&self, object: &str) -> Result<()> {
         check_name(object)?;
         let operator = &self.0.operator;
-        if !operator.exists(object).await.map_err(read_failed)? {
+        // An object store has no folders to sync and takes it as done.
+        if !self.0.is_remote && !operator.exists(object).await.map_err(read_failed)? {
             return Ok(());
         }
         operator.delete(object).await.map_err(write_failed)?;
@@ -195,7 +189,7 @@ impl Vault {
             .map_err(write_failed)
     }
 
-    /// Whether the store can be reached.
+    /// Whether the store can be reached: one cheap call, which ends within seconds.
     ///
     /// # Errors
     /// `Kind::Unavailable` if not.
@@ -206,7 +200,16 @@ impl Vault {
             found.map_err(|cause| Error::unavailable("the storage folder is gone", cause))?;
             return Ok(());
         }
-        self.0.operator.check().await.map_err(read_failed)
+        let first = async {
+            let mut lister = self.0.operator.lister_with("").limit(1).await?;
+            lister.try_next().await
+        };
+        match tokio::time::timeout(HEALTH, first).await {
+            Ok(Ok(_)) => Ok(()),
+            // The bucket is not there, or not for us: nothing can be stored, whatever the kind.
+            Ok(Err(cause)) => Err(Error::unavailable("the store cannot be listed", cause)),
+            Err(cause) => Err(Error::unavailable("the store does not answer", cause)),
+        }
     }
 }
 
@@ -274,7 +277,10 @@ impl Reading {
 }
 
 async fn open(vault: &Vault, blob: &BlobRef) -> Result<BufferStream> {
-    let reader = vault.0.operator.reader_with(&blob.object).chunk(READ_BYTES);
+    let mut reader = vault.0.operator.reader_with(&blob.object);
+    if let Some(bytes) = vault.0.read_bytes {
+        reader = reader.chunk(bytes);
+    }
     let reader = reader.await.map_err(read_failed)?;
     reader
         .into_stream(blob.range.clone())
@@ -343,14 +349,36 @@ impl Put {
         let Some(writer) = self.writer.take() else {
             return Err(lost());
         };
-        let held = close_writer(writer).await;
+        let held = if self.vault.0.is_remote {
+            self.close_upload(writer).await
+        } else {
+            close_writer(writer).await
+        };
         if held.as_ref().is_ok_and(|held| *held == self.written) {
             self.is_unfinished = false;
             return held;
         }
-        // It may have its name already.
-        self.vault.0.operator.delete(&self.object).await.ok();
+        // It may have its name already, unless the name is that of another object.
+        if !held
+            .as_ref()
+            .is_err_and(|error| error.kind() == Kind::Internal)
+        {
+            self.vault.0.operator.delete(&self.object).await.ok();
+        }
         held.and_then(|_| Err(lost()))
+    }
+
+    /// Completes an upload; gives the length of the object.
+    async fn close_upload(&self, mut writer: Writer) -> Result<u64> {
+        match writer.close().await {
+            // Not every service says the length. Then it has checked it: the parts came with theirs.
+            Ok(metadata) if metadata.content_length() == 0 => Ok(self.written),
+            Ok(metadata) => Ok(metadata.content_length()),
+            Err(cause) => {
+                writer.abort().await.ok();
+                Err(write_failed(cause))
+            }
+        }
     }
 
     /// Gives the object up.
@@ -384,12 +412,20 @@ async fn close_writer(mut writer: Writer) -> Result<u64> {
 
 impl Drop for Put {
     fn drop(&mut self) {
-        // Closes the file first.
-        self.writer = None;
-        if self.is_unfinished
-            && let Some(disk) = &self.vault.0.disk
-        {
+        let writer = self.writer.take();
+        if !self.is_unfinished {
+            return;
+        }
+        if let Some(disk) = &self.vault.0.disk {
+            // Closes the file first.
+            drop(writer);
             disk.remove_leftover(&self.object);
+        } else if self.vault.0.is_remote
+            && let (Some(mut writer), Ok(runtime)) = (writer, Handle::try_current())
+        {
+            // The parts of an upload that nobody ends are kept and paid for. This waits for nothing and is waited for by
+            // nobody; where the process ends first, a rule of the bucket has to clear them away (docs/operations.md).
+            drop(runtime.spawn(async move { writer.abort().await }));
         }
     }
 }

@@ -3,16 +3,16 @@
 //!
 //! `known` says what was there, `patient` whose it is, `kept` holds the counts while the batch runs, `rows` writes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
 
 use super::Index;
 use super::record::{NewInstance, NewPack, Recorded, is_in_use};
-use super::row::failed;
+use super::row::{failed, was_overtaken};
 use crate::auth::StoreGrant;
 use crate::error::Result;
-use crate::model::{Clock, FacilityId, InstanceId, SopInstanceUid, StudyUid, Timestamp};
+use crate::model::{Clock, FacilityId, InstanceId, SopInstanceUid, Timestamp};
 
 mod kept;
 mod known;
@@ -22,6 +22,10 @@ mod rows;
 pub use known::Known;
 
 use kept::KeptStudy;
+
+/// How often a batch is begun that others overtake. Each time one of them has ended and made what this one wanted to make:
+/// a study, a series, a patient, an issuer, an instance. So one more than there are kinds of rows to make.
+const ATTEMPTS: u32 = 6;
 
 /// What all statements of one batch share.
 struct Batch<'a> {
@@ -42,9 +46,24 @@ impl Index {
     /// came (Q72).
     ///
     /// # Errors
-    /// `Kind::Unavailable` if the database is away; `Kind::Conflict` if another process stored the same UIDs in between.
-    /// Nothing is recorded then.
+    /// `Kind::Unavailable` if the database is away or does not come to rest; `Kind::Conflict` if other processes kept storing
+    /// the same. Nothing is recorded then, unless the connection broke during the commit: so what was written to the store
+    /// stays there.
     pub async fn record_batch(
+        &self,
+        grant: &StoreGrant,
+        packs: &[NewPack],
+    ) -> Result<Vec<Vec<Recorded>>> {
+        let mut attempt = 1;
+        loop {
+            match self.record_once(grant, packs).await {
+                Err(error) if attempt < ATTEMPTS && was_overtaken(&error) => attempt += 1,
+                recorded => return recorded,
+            }
+        }
+    }
+
+    async fn record_once(
         &self,
         grant: &StoreGrant,
         packs: &[NewPack],
@@ -56,9 +75,16 @@ impl Index {
             clock: &self.clock,
             now: self.clock.now(),
         };
-        let recorded = batch.record(packs).await?;
-        tx.commit().await.map_err(failed)?;
-        Ok(recorded)
+        match batch.record(packs).await {
+            Ok(recorded) => {
+                tx.commit().await.map_err(failed)?;
+                Ok(recorded)
+            }
+            Err(error) => {
+                tx.rollback().await.ok();
+                Err(error)
+            }
+        }
     }
 
     /// What the caller's facility holds under a SOP Instance UID, for an early answer; [`Index::record_batch`] decides.
@@ -84,24 +110,29 @@ impl Batch<'_> {
             .collect();
         let uids: Vec<_> = uids.into_iter().collect();
         let mut known = known::among(self.tx, self.owner, &uids).await?;
-        let mut studies: HashMap<&StudyUid, KeptStudy> = HashMap::new();
-        let mut recorded = Vec::with_capacity(packs.len());
-        for pack in packs {
-            let outcomes = decide(pack, &mut known);
-            if is_in_use(&outcomes) {
-                if !studies.contains_key(&pack.study) {
-                    let study = self.study(pack, &outcomes).await?;
-                    studies.insert(&pack.study, study);
-                }
-                if let Some(study) = studies.get_mut(&pack.study) {
-                    self.pack(pack, &outcomes, study).await?;
-                }
+        let recorded: Vec<Vec<Recorded>> =
+            packs.iter().map(|pack| decide(pack, &mut known)).collect();
+        let in_use = || {
+            let both = packs.iter().zip(&recorded);
+            both.filter(|(_, outcomes)| is_in_use(outcomes))
+        };
+        // Each study is locked or made before anything is written, all in the same order: so transactions on PostgreSQL
+        // wait for each other and not in a circle. What all stores of a facility write comes last.
+        let first: BTreeMap<&str, _> = in_use().rev().map(|it| (it.0.study.as_str(), it)).collect();
+        let mut studies: BTreeMap<&str, KeptStudy> = BTreeMap::new();
+        for (uid, (pack, outcomes)) in first {
+            studies.insert(uid, self.study(pack, outcomes).await?);
+        }
+        for (pack, outcomes) in in_use() {
+            if let Some(study) = studies.get_mut(pack.study.as_str()) {
+                self.pack(pack, outcomes, study).await?;
             }
-            recorded.push(outcomes);
         }
         for study in studies.values() {
             self.keep(study).await?;
         }
+        let made = studies.values().filter(|study| study.version == 1).count();
+        self.count_studies(made).await?;
         Ok(recorded)
     }
 

@@ -80,13 +80,21 @@ impl Batch<'_> {
         ])
         .with(Level::Study, first);
         self.execute(&insert("study", vec![row])).await?;
+        Ok(KeptStudy::new(id, columns::study_date(&first.attributes)))
+    }
+
+    /// Counts the studies that the batch has made.
+    pub(super) async fn count_studies(&self, made: usize) -> Result<()> {
+        if made == 0 {
+            return Ok(());
+        }
+        let made = i64::try_from(made).unwrap_or(i64::MAX);
         let counted = Query::update()
             .table("facility")
-            .value("study_count", Expr::col("study_count").add(1))
+            .value("study_count", Expr::col("study_count").add(made))
             .and_where(Expr::col("facility_id").eq(self.owner.0))
             .take();
-        self.execute(&counted).await?;
-        Ok(KeptStudy::new(id, columns::study_date(&first.attributes)))
+        self.execute(&counted).await
     }
 
     /// Makes a series with the attributes of its first instance.
