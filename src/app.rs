@@ -57,7 +57,8 @@ impl App {
             Some(path) => LocalKey::load(path)?,
             None => LocalKey::load_or_create(&config.data.join("local-key.pem"))?,
         };
-        let archive = Archive::new(index, vault, clock, Handle::current());
+        let archive = Archive::new(index, vault, clock, Handle::current())
+            .with_bin_days(config.storage.bin_days);
         Ok(Self {
             config,
             archive,

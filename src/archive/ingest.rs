@@ -16,6 +16,7 @@ use crate::auth::StoreGrant;
 use crate::dicom::conformance::{CANNOT_UNDERSTAND, Checked, Refusal};
 use crate::dicom::store_response::StoreOutcome;
 use crate::error::{Error, Kind, Result};
+use crate::index::Candidate;
 use crate::index::record::{NewInstance, NewPack, Recorded, is_in_use};
 use crate::model::{PackId, SopInstanceUid, StudyUid};
 use crate::storage::{PackWriter, Sealed, seal_all};
@@ -84,6 +85,7 @@ impl Archive {
             options,
             open: Vec::new(),
             staged: HashMap::new(),
+            repeats: Vec::new(),
             outcomes: Vec::new(),
         };
         Ingest {
@@ -100,6 +102,14 @@ struct Open {
     staged: Vec<Staged>,
 }
 
+/// What is known of a part without writing it.
+enum Seen {
+    /// Its outcome.
+    Settled(StoreOutcome),
+    /// It repeats another part of the request.
+    Repeat,
+}
+
 /// One request on its way into the archive.
 struct Batch {
     archive: Archive,
@@ -107,8 +117,10 @@ struct Batch {
     options: Options,
     /// Least recently used first.
     open: Vec<Open>,
-    /// Digests of what lies in open packs, for a UID that comes twice in one request (T36).
-    staged: HashMap<SopInstanceUid, [u8; 32]>,
+    /// Digest and slot of what this request brought, for a UID that comes twice in it (T36).
+    staged: HashMap<SopInstanceUid, ([u8; 32], usize)>,
+    /// Slots of parts that repeat another byte for byte, with the slot of that one: what becomes of it is their outcome.
+    repeats: Vec<(usize, usize)>,
     /// One slot a part; `None` until its pack is recorded.
     outcomes: Vec<Option<StoreOutcome>>,
 }
@@ -120,6 +132,7 @@ impl Batch {
             Ok(()) => self.seal_from(0).await,
             Err(error) => Err(error),
         };
+        self.settle_repeats();
         if let Err(error) = sealed {
             tracing::error!(error = %error, cause = ?std::error::Error::source(&error), "store failed");
             self.give_up(&error).await?;
@@ -213,9 +226,11 @@ impl Batch {
         }
         let digest = self.writer(&study)?.part_digest();
         let digest = digest.ok_or_else(|| Error::new(Kind::Internal, "no part is under way"))?;
-        if let Some(outcome) = self.seen_before(&checked, digest).await? {
+        if let Some(seen) = self.seen_before(&checked, digest).await? {
             self.discard(&part);
-            self.settle(outcome);
+            if let Seen::Settled(outcome) = seen {
+                self.settle(outcome);
+            }
             return Ok(());
         }
         let slot = self.outcomes.len().saturating_sub(1);
@@ -229,7 +244,8 @@ impl Batch {
             }
             Err(error) => return Err(error),
         }
-        self.staged.insert(staged.path.instance.clone(), digest);
+        let brought = (digest, staged.slot);
+        self.staged.insert(staged.path.instance.clone(), brought);
         self.open[at].staged.push(staged);
         if self.open[at].writer.is_full() {
             let full = self.open.remove(at);
@@ -239,34 +255,37 @@ impl Batch {
         Ok(())
     }
 
-    /// What to answer for a UID that is stored, or staged in this request, already (T21, T22, T36).
-    async fn seen_before(
-        &self,
-        checked: &Checked,
-        digest: [u8; 32],
-    ) -> Result<Option<StoreOutcome>> {
-        let staged = self.staged.get(&checked.instance).copied();
-        let same = match staged {
-            Some(staged) => staged == digest,
-            None => match self
-                .archive
-                .index
-                .known(&self.grant, &checked.instance)
-                .await?
-            {
-                Some(known) => {
-                    known.digest == digest
-                        && known.study == checked.study
-                        && known.series == checked.series
-                }
-                None => return Ok(None),
-            },
+    /// What to answer for a UID that is stored, or staged in this request, already (T21, T22, T36, T37); `None` where the
+    /// part is to be kept.
+    async fn seen_before(&mut self, checked: &Checked, digest: [u8; 32]) -> Result<Option<Seen>> {
+        let slot = self.outcomes.len().saturating_sub(1);
+        match self.staged.get(&checked.instance) {
+            // Whether it is stored is not known before its pack is.
+            Some((staged, first)) if *staged == digest => {
+                self.repeats.push((slot, *first));
+                return Ok(Some(Seen::Repeat));
+            }
+            // A request that says two things of one UID means the first, whatever the policy (T36).
+            Some(_) => return Ok(checked.settled(Recorded::Conflict).map(Seen::Settled)),
+            None => {}
+        }
+        let candidate = Candidate {
+            study: &checked.study,
+            series: &checked.series,
+            instance: &checked.instance,
+            digest,
         };
-        Ok(Some(if same {
-            checked.stored()
-        } else {
-            checked.conflict()
-        }))
+        let foreseen = self.archive.index.foresee(&self.grant, candidate).await?;
+        let settled = foreseen.and_then(|what| checked.settled(what));
+        Ok(settled.map(Seen::Settled))
+    }
+
+    /// Gives parts that repeat another the outcome of that one, where it has one.
+    fn settle_repeats(&mut self) {
+        for (slot, first) in std::mem::take(&mut self.repeats) {
+            let outcome = self.outcomes[first].clone();
+            self.outcomes[slot] = outcome;
+        }
     }
 
     /// Makes the packs from `first` on durable, then their rows, and settles the outcomes.
@@ -303,11 +322,10 @@ impl Batch {
                 self.drop_orphan(pack).await;
             }
             for (what, staged) in recorded.iter().zip(staged) {
-                self.staged.remove(&staged.path.instance);
-                self.outcomes[staged.slot] = Some(match what {
-                    Recorded::New | Recorded::AlreadyThere => staged.stored(),
-                    Recorded::Conflict => staged.conflict(),
-                });
+                if !what.is_written() {
+                    self.staged.remove(&staged.path.instance);
+                }
+                self.outcomes[staged.slot] = Some(staged.recorded(*what));
             }
         }
         Ok(())

@@ -9,6 +9,7 @@ use crate::dicom::frames::FrameTable;
 use crate::dicom::json;
 use crate::dicom::scan::{Limits, Scanner};
 use crate::dicom::store_response::StoreOutcome;
+use crate::index::record::Recorded;
 use crate::model::{
     AttributeSet, Class, InstancePath, SopClassUid, SopInstanceUid, StudyUid, TransferSyntax,
 };
@@ -174,9 +175,12 @@ impl Staged {
         stored(&self.path, &self.sop_class, self.warning.clone())
     }
 
-    /// Another object has this UID (T22).
-    pub(super) fn conflict(&self) -> StoreOutcome {
-        self.refused(DUPLICATE, CONFLICT)
+    /// What its batch made of it.
+    pub(super) fn recorded(&self, what: Recorded) -> StoreOutcome {
+        match why_not(what) {
+            None => self.stored(),
+            Some(why) => self.refused(DUPLICATE, why),
+        }
     }
 
     /// Not kept after all.
@@ -200,15 +204,30 @@ impl Checked {
         stored(&self.path(), &self.sop_class, None)
     }
 
-    /// The answer for a UID under which something else is stored (T22).
-    pub(super) fn conflict(&self) -> StoreOutcome {
-        refused(&self.path(), &self.sop_class, DUPLICATE, CONFLICT)
+    /// The answer for a UID that is known, where it needs no writing; `None` where the instance is to be written.
+    pub(super) fn settled(&self, what: Recorded) -> Option<StoreOutcome> {
+        if what.is_written() {
+            return None;
+        }
+        Some(match why_not(what) {
+            None => self.stored(),
+            Some(why) => refused(&self.path(), &self.sop_class, DUPLICATE, why),
+        })
     }
 }
 
 /// Failure Reason 0111: duplicate SOP Instance (PS3.7 annex C).
 const DUPLICATE: u16 = 0x0111;
-const CONFLICT: &str = "another object is stored under this SOP Instance UID";
+
+/// Why an instance was not taken, as Error Comment says it; `None` where it is stored.
+fn why_not(what: Recorded) -> Option<&'static str> {
+    match what {
+        Recorded::New | Recorded::Replaced | Recorded::AlreadyThere => None,
+        Recorded::Conflict => Some("another object is stored under this SOP Instance UID"),
+        Recorded::InBin => Some("this SOP Instance UID is in the bin and can be restored there"),
+        Recorded::Erased => Some("this SOP Instance UID was erased and is not taken again"),
+    }
+}
 
 fn stored(
     path: &InstancePath,

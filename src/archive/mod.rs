@@ -5,6 +5,7 @@
 pub mod ingest;
 mod ingest_part;
 pub mod metadata;
+pub mod remove;
 pub mod retrieve;
 mod through;
 pub mod walk;
@@ -26,6 +27,7 @@ pub struct Archive {
     vault: Vault,
     clock: Clock,
     runtime: Handle,
+    bin_days: u32,
 }
 
 impl Archive {
@@ -36,6 +38,16 @@ impl Archive {
             vault,
             clock,
             runtime,
+            bin_days: remove::LEAST_BIN_DAYS,
+        }
+    }
+
+    /// The archive with a bin that keeps things for `days`.
+    #[must_use]
+    pub fn with_bin_days(self, days: u32) -> Self {
+        Self {
+            bin_days: days.max(remove::LEAST_BIN_DAYS),
+            ..self
         }
     }
 

@@ -41,12 +41,38 @@ pub struct Access {
 #[derive(Clone, Debug)]
 pub struct StoreGrant {
     facility: Facility,
+    author: String,
 }
 
 impl StoreGrant {
     /// The facility that will own what is stored.
     pub fn facility(&self) -> &Facility {
         &self.facility
+    }
+
+    /// Who stores: the token's `sub`.
+    pub fn author(&self) -> &str {
+        &self.author
+    }
+}
+
+/// Leave to take objects of one facility out of sight, to bring them back, or to agree to that; made by
+/// [`Access::may_remove_own`] only.
+#[derive(Clone, Debug)]
+pub struct RemoveGrant {
+    facility: FacilityId,
+    person: String,
+}
+
+impl RemoveGrant {
+    /// The facility that owns what is removed.
+    pub fn facility_id(&self) -> FacilityId {
+        self.facility
+    }
+
+    /// Who acts: the token's `sub`.
+    pub fn person(&self) -> &str {
+        &self.person
     }
 }
 
@@ -196,6 +222,31 @@ impl Access {
         }
         Ok(StoreGrant {
             facility: self.facility.clone(),
+            author: self.subject.clone(),
+        })
+    }
+
+    /// Leave to do what `scope` allows with own objects: `dicom.delete`, `dicom.delete.approve` or `dicom.correct`. It is
+    /// asked for after the object was found visible (SH-3.4). To delete and to approve wants a fresh sign-in with two
+    /// factors (SH-14); to reject, which `dicom.correct` allows, does not.
+    ///
+    /// # Errors
+    /// `Kind::Forbidden` without the scope or while the facility is not active, `Kind::StepUp` for a sign-in that is too
+    /// old or too weak.
+    pub fn may_remove_own(&self, scope: Scope, now: Timestamp) -> Result<RemoveGrant> {
+        if !self.allows(scope) {
+            let detail = format!("the token lacks the scope {}", scope.as_str());
+            return Err(Error::new(Kind::Forbidden, detail));
+        }
+        if self.facility.state != FacilityState::Active {
+            return Err(Error::new(Kind::Forbidden, "the facility is not active"));
+        }
+        if scope != Scope::DicomCorrect {
+            self.require_strong(now)?;
+        }
+        Ok(RemoveGrant {
+            facility: self.facility.id,
+            person: self.subject.clone(),
         })
     }
 }

@@ -12,8 +12,11 @@ pub mod token;
 #[cfg(test)]
 mod token_tests;
 
-pub use access::{Access, Basis, StoreGrant, Touched};
+pub use access::{Access, Basis, RemoveGrant, StoreGrant, Touched};
 pub use issuer::{Ceiling, HeaderType, Issuer, KeySet, MayActFor};
 pub use keys::LocalKey;
-pub use scope::{DicomRead, DicomWrite, OfObject, Scope, ScopeName, ScopeSet};
+pub use scope::{
+    DicomCorrect, DicomDelete, DicomDeleteApprove, DicomRead, DicomWrite, OfObject, Scope,
+    ScopeName, ScopeSet,
+};
 pub use token::{Authenticator, Purpose, Rejection, Strength, StrongerSignIn, Verified};

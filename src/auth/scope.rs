@@ -217,6 +217,30 @@ impl ScopeName for DicomWrite {
     const SCOPE: Scope = Scope::DicomWrite;
 }
 
+/// [`Scope::DicomCorrect`] as a type.
+#[derive(Debug)]
+pub struct DicomCorrect;
+
+impl ScopeName for DicomCorrect {
+    const SCOPE: Scope = Scope::DicomCorrect;
+}
+
+/// [`Scope::DicomDelete`] as a type.
+#[derive(Debug)]
+pub struct DicomDelete;
+
+impl ScopeName for DicomDelete {
+    const SCOPE: Scope = Scope::DicomDelete;
+}
+
+/// [`Scope::DicomDeleteApprove`] as a type.
+#[derive(Debug)]
+pub struct DicomDeleteApprove;
+
+impl ScopeName for DicomDeleteApprove {
+    const SCOPE: Scope = Scope::DicomDeleteApprove;
+}
+
 /// A set of scopes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct ScopeSet(u64);

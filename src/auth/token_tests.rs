@@ -508,6 +508,7 @@ fn sh_2_6_only_two_factors_that_are_fresh_are_strong() {
         name: String::new(),
         kind: crate::model::FacilityKind::Member,
         state: crate::model::FacilityState::Active,
+        policy: std::sync::Arc::default(),
     };
     let strong = |changes: Value| {
         let verified = WORLD.authenticator.verify(&local(&json!({}), &changes));

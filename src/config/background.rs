@@ -1,5 +1,6 @@
 //! The settings of background work: who does it, and how long what was replaced or left over is kept.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,8 @@ pub struct Storage {
     pub replaced_grace_s: u64,
     /// Seconds after which an object without a row was left over.
     pub orphan_age_s: u64,
+    /// Days in which what was deleted can be restored, at least 14 (sharing.md 11.4).
+    pub bin_days: u32,
 }
 
 impl Default for Worker {
@@ -50,9 +53,13 @@ impl Default for Storage {
             repack_quiet_s: 600,
             replaced_grace_s: 86_400,
             orphan_age_s: 86_400,
+            bin_days: 14,
         }
     }
 }
+
+/// The bin is never emptied sooner than sharing.md 11.4 says, and a hundred years are for ever.
+const BIN_DAYS: RangeInclusive<u32> = 14..=36_500;
 
 /// A hundred years: what is longer is a slip, and would run out of the range of instants.
 const MAX_SECONDS: u64 = 100 * 365 * 86_400;
@@ -84,6 +91,9 @@ impl Worker {
 
 impl Storage {
     pub(super) fn check(self) -> Result<Self> {
+        if !BIN_DAYS.contains(&self.bin_days) {
+            return Err(wrong("storage.bin_days", "14 to 36500 days"));
+        }
         for (key, seconds) in [
             ("storage.repack_quiet_s", self.repack_quiet_s),
             ("storage.replaced_grace_s", self.replaced_grace_s),

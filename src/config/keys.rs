@@ -50,6 +50,7 @@ pub static KEYS: &[Key] = &[
     key("storage.repack_quiet_s", PARSED, "`600`", "seconds after the last store until the packs of a study are written anew"),
     key("storage.replaced_grace_s", PARSED, "`86400`", "seconds for which replaced packs are kept for those who still read them"),
     key("storage.orphan_age_s", PARSED, "`86400`", "seconds after which an object that no row knows is dropped"),
+    key("storage.bin_days", PARSED, "`14`", "days in which what was deleted can be restored; never fewer than 14"),
 ];
 
 impl Key {

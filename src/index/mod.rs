@@ -7,7 +7,7 @@
 
 use std::path::PathBuf;
 
-use sea_orm::{DatabaseConnection, TransactionTrait};
+use sea_orm::{DatabaseConnection, DbBackend, TransactionTrait};
 
 use crate::error::Result;
 use crate::model::Clock;
@@ -18,17 +18,21 @@ mod columns;
 mod connect;
 pub mod facilities;
 pub mod jobs;
+mod kept;
 pub mod migrate;
 pub mod record;
+pub mod recount;
+mod remove;
 mod row;
 pub mod search;
 #[cfg(test)]
 mod tests;
 mod visible;
 
-pub use batch::Known;
+pub use batch::Candidate;
 pub use catalog::{Catalog, Visible};
 pub use migrate::SchemaState;
+pub use remove::{Purged, Seen, Why};
 
 /// The database. A clone shares its connections.
 #[derive(Clone, Debug)]
@@ -77,6 +81,20 @@ impl Index {
     pub async fn close(self) -> Result<()> {
         self.reader.close().await.map_err(row::failed)?;
         self.writer.close().await.map_err(row::failed)
+    }
+
+    /// A transaction that reads one moment of the database.
+    async fn moment(&self) -> Result<sea_orm::DatabaseTransaction> {
+        let options = sea_orm::TransactionOptions {
+            // On SQLite every transaction reads one moment.
+            isolation_level: (self.reader.get_database_backend() == DbBackend::Postgres)
+                .then_some(sea_orm::IsolationLevel::RepeatableRead),
+            ..Default::default()
+        };
+        self.reader
+            .begin_with_options(options)
+            .await
+            .map_err(row::failed)
     }
 
     /// A transaction that may write: from its first statement on it is the only one.

@@ -60,13 +60,26 @@ pub struct NewPack {
 pub enum Recorded {
     /// Its row is durable.
     New,
+    /// It took the place of other bytes under the same UID, which are kept as an earlier version (T22).
+    Replaced,
     /// The same UID with the same bytes was there.
     AlreadyThere,
     /// The same UID with other bytes was there; nothing was changed.
     Conflict,
+    /// The UID is in the bin of this owner; nothing was changed (T37).
+    InBin,
+    /// The UID is under a tombstone of this owner; nothing was changed (T37).
+    Erased,
+}
+
+impl Recorded {
+    /// Whether its bytes are what is served from now on, so that they are pointed at.
+    pub fn is_written(self) -> bool {
+        matches!(self, Self::New | Self::Replaced)
+    }
 }
 
 /// Whether anything of a pack was recorded. If not, no row points at it: its objects are to be dropped by who wrote them.
 pub fn is_in_use(recorded: &[Recorded]) -> bool {
-    recorded.contains(&Recorded::New)
+    recorded.iter().any(|recorded| recorded.is_written())
 }

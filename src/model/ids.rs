@@ -64,3 +64,7 @@ id!(
     /// Due work.
     JobId
 );
+id!(
+    /// What was asked to be deleted at once.
+    DeletionId
+);

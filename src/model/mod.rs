@@ -4,6 +4,7 @@
 
 pub mod attributes;
 pub mod clock;
+pub mod deletion;
 pub mod facility;
 pub mod ids;
 pub mod job;
@@ -16,9 +17,12 @@ pub mod uid;
 
 pub use attributes::{Attribute, AttributeSet};
 pub use clock::{Clock, Timestamp};
+pub use deletion::{Act, Deletion, DeletionState, RejectCode, Removal};
 pub use dicom_core::{Tag, VR};
 pub use facility::{Facility, FacilityCode, FacilityKind, FacilityState};
-pub use ids::{FacilityId, InstanceId, IssuerId, JobId, PackId, RegistrationId, SeriesId, StudyId};
+pub use ids::{
+    DeletionId, FacilityId, InstanceId, IssuerId, JobId, PackId, RegistrationId, SeriesId, StudyId,
+};
 pub use job::{Job, JobState};
 pub use level::{Class, ClassMask, Level};
 pub use path::{FrameList, InstancePath, SeriesPath, StudyPath};

@@ -1,33 +1,27 @@
-//! The kept columns (schema.md 5.4): read once a study, counted while the batch runs, written once.
+//! The kept columns of a batch (schema.md 5.4): read once a study, counted while the batch runs, written once.
 //!
-//! They are counted up and not counted anew: the transaction is the only one that writes.
+//! They are counted up and not counted anew: the transaction holds the rows of its studies. Only a study of which something
+//! was replaced is counted anew in the end, since what went does not tell what is left.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
+use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{ConnectionTrait, QueryResult};
 
 use super::Batch;
 use crate::error::Result;
+use crate::index::kept::{Kept, KeptOfStudy, keep_study, modality, recount, select_series};
 use crate::index::record::NewInstance;
 use crate::index::row::{failed, get, signed, uid};
 use crate::model::{SeriesId, SeriesUid, StudyId, StudyUid, Tag};
 
 const MODALITY: Tag = Tag(0x0008, 0x0060);
 
-/// What is counted of a series or a study.
-#[derive(Debug, Default)]
-pub(super) struct Kept {
-    instances: i32,
-    bytes: i64,
-    class_mask: i32,
-    sop_classes: BTreeSet<String>,
-}
-
 /// A series of the batch.
 #[derive(Debug)]
 pub(super) struct KeptSeries {
     pub(super) id: SeriesId,
+    modality: String,
     kept: Kept,
     touched: bool,
 }
@@ -41,59 +35,32 @@ pub(super) struct KeptStudy {
     /// The version that this batch makes.
     pub(super) version: i32,
     pub(super) series: HashMap<SeriesUid, KeptSeries>,
-    modalities: BTreeSet<String>,
-    kept: Kept,
+    /// Whether an instance of it was replaced.
+    pub(super) was_replaced: bool,
 }
 
-/// A list in one text column.
-fn set(text: &str) -> BTreeSet<String> {
-    let values = text.split('\\').filter(|value| !value.is_empty());
-    values.map(str::to_owned).collect()
-}
-
-fn joined(set: &BTreeSet<String>) -> String {
-    let values: Vec<&str> = set.iter().map(String::as_str).collect();
-    values.join("\\")
-}
-
-impl Kept {
-    fn read(row: &QueryResult) -> Result<Self> {
-        Ok(Self {
-            instances: get(row, "instance_count")?,
-            bytes: get(row, "byte_count")?,
-            class_mask: get(row, "class_mask")?,
-            sop_classes: set(&get::<String>(row, "sop_classes")?),
-        })
+impl KeptSeries {
+    /// A series that is made by this batch, of what its first instance says (Q72).
+    pub(super) fn new(id: SeriesId, first: &NewInstance) -> Self {
+        let modality = first.attributes.text(MODALITY).unwrap_or_default();
+        Self {
+            id,
+            modality: modality.trim().to_owned(),
+            kept: Kept::default(),
+            touched: false,
+        }
     }
 
     fn count(&mut self, new: &NewInstance) {
         let bytes = signed(new.range.end.saturating_sub(new.range.start)).unwrap_or(i64::MAX);
-        self.instances = self.instances.saturating_add(1);
-        self.bytes = self.bytes.saturating_add(bytes);
-        self.class_mask |= new.class.bit();
-        if !self.sop_classes.contains(new.sop_class.as_str()) {
-            self.sop_classes.insert(new.sop_class.to_string());
+        let kept = &mut self.kept;
+        kept.instances = kept.instances.saturating_add(1);
+        kept.bytes = kept.bytes.saturating_add(bytes);
+        kept.class_mask |= new.class.bit();
+        if !kept.sop_classes.contains(new.sop_class.as_str()) {
+            kept.sop_classes.insert(new.sop_class.to_string());
         }
-    }
-
-    fn values(&self) -> [(&'static str, Expr); 4] {
-        [
-            ("instance_count", self.instances.into()),
-            ("byte_count", self.bytes.into()),
-            ("class_mask", self.class_mask.into()),
-            ("sop_classes", joined(&self.sop_classes).into()),
-        ]
-    }
-}
-
-impl KeptSeries {
-    /// A series that is made by this batch.
-    pub(super) fn new(id: SeriesId) -> Self {
-        Self {
-            id,
-            kept: Kept::default(),
-            touched: false,
-        }
+        self.touched = true;
     }
 }
 
@@ -105,8 +72,7 @@ impl KeptStudy {
             date,
             version: 1,
             series: HashMap::new(),
-            modalities: BTreeSet::new(),
-            kept: Kept::default(),
+            was_replaced: false,
         }
     }
 
@@ -117,31 +83,36 @@ impl KeptStudy {
 
     /// Counts an instance whose series is there.
     pub(super) fn count(&mut self, new: &NewInstance) {
-        self.kept.count(new);
         if let Some(series) = self.series.get_mut(&new.series) {
-            if !series.touched {
-                // What the series shows is what its first instance said (Q72).
-                if series.kept.instances == 0 {
-                    let modality = new.attributes.text(MODALITY).unwrap_or_default();
-                    self.modalities.extend(set(modality.trim()));
-                }
-                series.touched = true;
-            }
-            series.kept.count(new);
+            series.count(new);
         }
     }
 }
 
 impl Batch<'_> {
-    /// The study of the owner, if it is there, with its series.
+    /// Holds the rows of the studies of a batch that are there: writers of one study wait for each other, and what is
+    /// read of it afterwards stays true. On SQLite all writers do.
+    pub(super) async fn hold<'s>(&self, studies: impl Iterator<Item = &'s StudyUid>) -> Result<()> {
+        let hold = Query::select()
+            .column("study_id")
+            .from("study")
+            .and_where(Expr::col("owner_facility_id").eq(self.owner.0))
+            .and_where(Expr::col("study_instance_uid").is_in(studies.map(StudyUid::as_str)))
+            // In one order, or two batches wait for each other.
+            .order_by("study_id", sea_orm::sea_query::Order::Asc)
+            .lock_exclusive()
+            .take();
+        self.tx.query_all(&hold).await.map_err(failed)?;
+        Ok(())
+    }
+
+    /// The study of the owner, if it is there, with its series. Its row is held.
     pub(super) async fn find_study(&self, study: &StudyUid) -> Result<Option<KeptStudy>> {
         let select = Query::select()
-            .columns(["study_id", "study_date", "study_version", "modalities"])
-            .columns(["instance_count", "byte_count", "class_mask", "sop_classes"])
+            .columns(["study_id", "study_date", "study_version"])
             .from("study")
             .and_where(Expr::col("owner_facility_id").eq(self.owner.0))
             .and_where(Expr::col("study_instance_uid").eq(study.as_str()))
-            // Writers of one study wait for each other; on SQLite all writers do.
             .lock_exclusive()
             .take();
         let Some(row) = self.tx.query_one(&select).await.map_err(failed)? else {
@@ -149,27 +120,22 @@ impl Batch<'_> {
         };
         let id = StudyId(get(&row, "study_id")?);
         Ok(Some(KeptStudy {
-            id,
             date: get(&row, "study_date")?,
             version: get::<i32>(&row, "study_version")?.saturating_add(1),
             series: self.find_series(id).await?,
-            modalities: set(&get::<String>(&row, "modalities")?),
-            kept: Kept::read(&row)?,
+            ..KeptStudy::new(id, String::new())
         }))
     }
 
     async fn find_series(&self, study: StudyId) -> Result<HashMap<SeriesUid, KeptSeries>> {
-        let select = Query::select()
-            .columns(["series_id", "series_instance_uid"])
-            .columns(["instance_count", "byte_count", "class_mask", "sop_classes"])
-            .from("series")
-            .and_where(Expr::col("study_id").eq(study.0))
-            .take();
+        let mut select = select_series();
+        select.and_where(Expr::col("study_id").eq(study.0));
         let rows = self.tx.query_all(&select).await.map_err(failed)?;
         rows.iter()
             .map(|row| {
                 let series = KeptSeries {
                     id: SeriesId(get(row, "series_id")?),
+                    modality: modality(row)?,
                     kept: Kept::read(row)?,
                     touched: false,
                 };
@@ -181,7 +147,12 @@ impl Batch<'_> {
 
     /// Writes what was counted.
     pub(super) async fn keep(&self, study: &KeptStudy) -> Result<()> {
-        for series in study.series.values().filter(|series| series.touched) {
+        let mut sum = KeptOfStudy::default();
+        for series in study.series.values() {
+            sum.add(&series.modality, &series.kept);
+            if !series.touched {
+                continue;
+            }
             let update = Query::update()
                 .table("series")
                 .values(series.kept.values())
@@ -189,18 +160,15 @@ impl Batch<'_> {
                 .take();
             self.execute(&update).await?;
         }
-        let update = Query::update()
+        keep_study(self.tx, study.id, &sum, study.version).await?;
+        if study.was_replaced {
+            recount(self.tx, study.id, None, study.version).await?;
+        }
+        let stored = Query::update()
             .table("study")
-            .values(study.kept.values())
-            .value(
-                "series_count",
-                i32::try_from(study.series.len()).unwrap_or(i32::MAX),
-            )
-            .value("modalities", joined(&study.modalities))
-            .value("study_version", study.version)
             .value("last_stored_at", self.now.0)
             .and_where(Expr::col("study_id").eq(study.id.0))
             .take();
-        self.execute(&update).await
+        self.execute(&stored).await
     }
 }

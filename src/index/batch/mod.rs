@@ -1,9 +1,10 @@
 //! Recording a batch (architecture.md 7.1, schema.md 5.4): in one transaction patients, studies and series are made or
-//! found, instances are added, and the kept columns are brought up to date.
+//! found, instances are added or replaced, and the kept columns are brought up to date.
 //!
-//! `known` says what was there, `patient` whose it is, `kept` holds the counts while the batch runs, `rows` writes.
+//! `known` says what was there, `decide` what becomes of each, `patient` whose it is, `kept` holds the counts while the batch
+//! runs, `rows` writes, `replace` keeps what is replaced.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
 
@@ -12,16 +13,20 @@ use super::record::{NewInstance, NewPack, Recorded, is_in_use};
 use super::row::{failed, was_overtaken};
 use crate::auth::StoreGrant;
 use crate::error::Result;
-use crate::model::{Clock, FacilityId, InstanceId, SopInstanceUid, Timestamp};
+use crate::model::{
+    Clock, FacilityId, InstanceId, OnConflict, SeriesUid, SopInstanceUid, StudyUid, Timestamp,
+};
 
+mod decide;
 mod kept;
 mod known;
 mod patient;
+mod replace;
 mod rows;
 
-pub use known::Known;
-
+use decide::{Decided, decide, judge};
 use kept::KeptStudy;
+use known::Held;
 
 /// How often a batch is begun that others overtake. Each time one of them has ended and made what this one wanted to make:
 /// a study, a series, a patient, an issuer, an instance. So one more than there are kinds of rows to make.
@@ -31,19 +36,40 @@ const ATTEMPTS: u32 = 6;
 struct Batch<'a> {
     tx: &'a DatabaseTransaction,
     owner: FacilityId,
+    /// Who stores.
+    author: &'a str,
+    /// What becomes of a UID that is taken.
+    policy: OnConflict,
     clock: &'a Clock,
     now: Timestamp,
 }
+
+/// An object that is about to be stored, as far as it decides whether it can be.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// Study Instance UID.
+    pub study: &'a StudyUid,
+    /// Series Instance UID.
+    pub series: &'a SeriesUid,
+    /// SOP Instance UID.
+    pub instance: &'a SopInstanceUid,
+    /// SHA-256 of the file.
+    pub digest: [u8; 32],
+}
+
+/// An instance that a batch writes, under its key.
+type Fresh<'p> = (InstanceId, &'p NewInstance);
 
 impl Index {
     /// Records sealed packs, all instances in one transaction. The result has one list a pack, one outcome an instance,
     /// in their order.
     ///
     /// The key of an instance is its owner and its SOP Instance UID (SH-1.2). The same UID with the same bytes in the
-    /// same series is already there (T21); any other is a conflict, and what is there stays (T22, policy `reject`); the
-    /// same holds inside of the batch (T36). The bytes of both stay in the pack as holes. A pack of which nothing is new
-    /// is not recorded at all, see [`is_in_use`]. A study and a series keep the attributes of the first instance that
-    /// came (Q72).
+    /// same series is already there (T21). Other bytes in the same series are what the facility's policy says (T22); in
+    /// another place they are a conflict under any policy. Inside of the batch the first wins (T36). What is in the bin or
+    /// under a tombstone is refused (T37). The bytes of what is not taken stay in the pack as holes. A pack of which
+    /// nothing is new is not recorded at all, see [`is_in_use`]. A study and a series keep the attributes of the first
+    /// instance that came (Q72).
     ///
     /// # Errors
     /// `Kind::Unavailable` if the database is away or does not come to rest; `Kind::Conflict` if other processes kept storing
@@ -72,6 +98,8 @@ impl Index {
         let batch = Batch {
             tx: &tx,
             owner: grant.facility().id,
+            author: grant.author(),
+            policy: grant.facility().policy.on_conflict,
             clock: &self.clock,
             now: self.clock.now(),
         };
@@ -87,22 +115,29 @@ impl Index {
         }
     }
 
-    /// What the caller's facility holds under a SOP Instance UID, for an early answer; [`Index::record_batch`] decides.
+    /// What would become of an object by what the caller's facility holds under its UID; `None` if nothing lies there.
+    /// For an early answer; [`Index::record_batch`] decides.
     ///
     /// # Errors
     /// `Kind::Unavailable` if the database is away.
-    pub async fn known(
+    pub async fn foresee(
         &self,
         grant: &StoreGrant,
-        instance: &SopInstanceUid,
-    ) -> Result<Option<Known>> {
-        let mut known = known::among(&self.reader, grant.facility().id, &[instance]).await?;
-        Ok(known.remove(instance))
+        candidate: Candidate<'_>,
+    ) -> Result<Option<Recorded>> {
+        let owner = grant.facility().id;
+        let mut known = known::among(&self.reader, owner, &[candidate.instance]).await?;
+        let Some(known) = known.remove(candidate.instance) else {
+            return Ok(None);
+        };
+        let policy = grant.facility().policy.on_conflict;
+        Ok(Some(judge(&known, &Held::of(candidate), policy).what))
     }
 }
 
 impl Batch<'_> {
     async fn record(&self, packs: &[NewPack]) -> Result<Vec<Vec<Recorded>>> {
+        self.hold(packs.iter().map(|pack| &pack.study)).await?;
         let uids: HashSet<&SopInstanceUid> = packs
             .iter()
             .flat_map(|pack| &pack.instances)
@@ -110,62 +145,77 @@ impl Batch<'_> {
             .collect();
         let uids: Vec<_> = uids.into_iter().collect();
         let mut known = known::among(self.tx, self.owner, &uids).await?;
-        let recorded: Vec<Vec<Recorded>> =
-            packs.iter().map(|pack| decide(pack, &mut known)).collect();
+        let decided: Vec<Vec<Decided>> = packs
+            .iter()
+            .map(|pack| decide(pack, &mut known, self.policy))
+            .collect();
+        let recorded: Vec<Vec<Recorded>> = decided
+            .iter()
+            .map(|pack| pack.iter().map(|decided| decided.what).collect())
+            .collect();
         let in_use = || {
-            let both = packs.iter().zip(&recorded);
-            both.filter(|(_, outcomes)| is_in_use(outcomes))
+            let all = packs.iter().zip(&decided).zip(&recorded);
+            all.filter(|(_, outcomes)| is_in_use(outcomes))
+                .map(|(both, _)| both)
         };
         // Each study is locked or made before anything is written, all in the same order: so transactions on PostgreSQL
         // wait for each other and not in a circle. What all stores of a facility write comes last.
         let first: BTreeMap<&str, _> = in_use().rev().map(|it| (it.0.study.as_str(), it)).collect();
         let mut studies: BTreeMap<&str, KeptStudy> = BTreeMap::new();
-        for (uid, (pack, outcomes)) in first {
-            studies.insert(uid, self.study(pack, outcomes).await?);
+        for (uid, (pack, decided)) in first {
+            studies.insert(uid, self.study(pack, decided).await?);
         }
-        for (pack, outcomes) in in_use() {
+        for (pack, decided) in in_use() {
             if let Some(study) = studies.get_mut(pack.study.as_str()) {
-                self.pack(pack, outcomes, study).await?;
+                self.pack(pack, decided, study).await?;
             }
         }
         for study in studies.values() {
             self.keep(study).await?;
         }
-        let made = studies.values().filter(|study| study.version == 1).count();
-        self.count_studies(made).await?;
         Ok(recorded)
     }
 
-    /// Makes or finds the study of a pack.
-    async fn study(&self, pack: &NewPack, outcomes: &[Recorded]) -> Result<KeptStudy> {
-        if let Some(study) = self.find_study(&pack.study).await? {
-            return Ok(study);
+    /// Makes or finds the study of a pack. One of which everything was erased is made anew in its old row.
+    async fn study(&self, pack: &NewPack, decided: &[Decided]) -> Result<KeptStudy> {
+        let there = self.find_study(&pack.study).await?;
+        if let Some(study) = there.as_ref()
+            && !study.series.is_empty()
+        {
+            return Ok(there.expect("it is there"));
         }
-        let first = fresh(pack, outcomes).next();
-        let first = first.expect("a pack of which nothing is new is not recorded");
+        let first = fresh(pack, decided).next();
+        let (_, first) = first.expect("a pack of which nothing is new is not recorded");
         let registration = self.registration(&first.attributes).await?;
-        self.make_study(pack, first, registration).await
+        match there {
+            Some(study) => self.refill_study(study, first, registration).await,
+            None => self.make_study(pack, first, registration).await,
+        }
     }
 
     /// Writes the rows of a pack of which something is new.
-    async fn pack(
-        &self,
-        pack: &NewPack,
-        outcomes: &[Recorded],
-        study: &mut KeptStudy,
-    ) -> Result<()> {
-        for new in fresh(pack, outcomes) {
-            if !study.series.contains_key(&new.series) {
-                let series = self.make_series(study, new).await?;
-                study.add_series(&new.series, series);
+    async fn pack(&self, pack: &NewPack, decided: &[Decided], study: &mut KeptStudy) -> Result<()> {
+        let mut new: Vec<Fresh<'_>> = Vec::new();
+        let mut replaced: Vec<Fresh<'_>> = Vec::new();
+        for (there, instance) in fresh(pack, decided) {
+            if let Some(id) = there {
+                replaced.push((id, instance));
+                continue;
             }
-            study.count(new);
+            if !study.series.contains_key(&instance.series) {
+                let series = self.make_series(study, instance).await?;
+                study.add_series(&instance.series, series);
+            }
+            study.count(instance);
+            new.push((InstanceId(self.clock.new_id()), instance));
         }
-        let fresh: Vec<(InstanceId, &NewInstance)> = fresh(pack, outcomes)
-            .map(|new| (InstanceId(self.clock.new_id()), new))
-            .collect();
-        self.insert_pack(pack, &fresh, study).await?;
-        self.insert_instances(pack, &fresh, study).await
+        let all: Vec<Fresh<'_>> = new.iter().chain(&replaced).copied().collect();
+        self.insert_pack(pack, &all, study).await?;
+        self.insert_instances(pack, &new, study).await?;
+        for one in replaced {
+            self.replace(pack, one, study).await?;
+        }
+        Ok(())
     }
 
     async fn execute<S: sea_orm::StatementBuilder>(&self, statement: &S) -> Result<()> {
@@ -174,32 +224,14 @@ impl Batch<'_> {
     }
 }
 
-/// Decides about each instance of a pack, and remembers the new ones.
-fn decide(pack: &NewPack, known: &mut HashMap<SopInstanceUid, Known>) -> Vec<Recorded> {
-    let mut outcomes = Vec::with_capacity(pack.instances.len());
-    for new in &pack.instances {
-        let candidate = Known {
-            study: pack.study.clone(),
-            series: new.series.clone(),
-            digest: new.digest,
-        };
-        outcomes.push(match known.get(&new.instance) {
-            Some(there) if *there == candidate => Recorded::AlreadyThere,
-            Some(_) => Recorded::Conflict,
-            None => {
-                known.insert(new.instance.clone(), candidate);
-                Recorded::New
-            }
-        });
-    }
-    outcomes
-}
-
-/// The new instances of a pack.
-fn fresh<'p>(pack: &'p NewPack, outcomes: &'p [Recorded]) -> impl Iterator<Item = &'p NewInstance> {
+/// The instances of a pack that are written, each with the key of the one that it replaces.
+fn fresh<'p>(
+    pack: &'p NewPack,
+    decided: &'p [Decided],
+) -> impl Iterator<Item = (Option<InstanceId>, &'p NewInstance)> {
     pack.instances
         .iter()
-        .zip(outcomes)
-        .filter(|(_, outcome)| **outcome == Recorded::New)
-        .map(|(new, _)| new)
+        .zip(decided)
+        .filter(|(_, decided)| decided.what.is_written())
+        .map(|(new, decided)| (decided.replaces, new))
 }

@@ -2,26 +2,26 @@
 
 use sea_orm::sea_query::{Expr, ExprTrait, InsertStatement, Query, Value};
 
-use super::Batch;
 use super::kept::{KeptSeries, KeptStudy};
+use super::{Batch, Fresh};
 use crate::error::Result;
 use crate::index::columns;
 use crate::index::record::{NewInstance, NewPack};
 use crate::index::row::signed;
-use crate::model::{InstanceId, Level, RegistrationId, SeriesId, StudyId};
+use crate::model::{Level, RegistrationId, SeriesId, StudyId};
 
 /// Rows in one statement: far below the cap on bound parameters (32,766 on SQLite), and few enough that the statements
 /// which stay prepared are small.
 const ROWS: usize = 64;
 
 /// A row as it is made: columns and values side by side.
-struct NewRow {
-    columns: Vec<&'static str>,
-    values: Vec<Expr>,
+pub(super) struct NewRow {
+    pub(super) columns: Vec<&'static str>,
+    pub(super) values: Vec<Expr>,
 }
 
 impl NewRow {
-    fn new<const N: usize>(fields: [(&'static str, Value); N]) -> Self {
+    pub(super) fn new<const N: usize>(fields: [(&'static str, Value); N]) -> Self {
         let (columns, values) = fields
             .into_iter()
             .map(|(column, value)| (column, Expr::from(value)))
@@ -83,18 +83,28 @@ impl Batch<'_> {
         Ok(KeptStudy::new(id, columns::study_date(&first.attributes)))
     }
 
-    /// Counts the studies that the batch has made.
-    pub(super) async fn count_studies(&self, made: usize) -> Result<()> {
-        if made == 0 {
-            return Ok(());
-        }
-        let made = i64::try_from(made).unwrap_or(i64::MAX);
-        let counted = Query::update()
-            .table("facility")
-            .value("study_count", Expr::col("study_count").add(made))
-            .and_where(Expr::col("facility_id").eq(self.owner.0))
+    /// Makes a study of which everything was erased anew: its row has nothing but its UID.
+    pub(super) async fn refill_study(
+        &self,
+        study: KeptStudy,
+        first: &NewInstance,
+        registration: Option<RegistrationId>,
+    ) -> Result<KeptStudy> {
+        let row = NewRow::new([
+            ("registration_id", registration.map(|id| id.0).into()),
+            ("first_stored_at", self.now.0.into()),
+        ])
+        .with(Level::Study, first);
+        let refill = Query::update()
+            .table("study")
+            .values(row.columns.into_iter().zip(row.values))
+            .and_where(Expr::col("study_id").eq(study.id.0))
             .take();
-        self.execute(&counted).await
+        self.execute(&refill).await?;
+        Ok(KeptStudy {
+            date: columns::study_date(&first.attributes),
+            ..study
+        })
     }
 
     /// Makes a series with the attributes of its first instance.
@@ -119,14 +129,14 @@ impl Batch<'_> {
         ])
         .with(Level::Series, first);
         self.execute(&insert("series", vec![row])).await?;
-        Ok(KeptSeries::new(id))
+        Ok(KeptSeries::new(id, first))
     }
 
     /// Writes the pack, its copy and its metadata pieces.
     pub(super) async fn insert_pack(
         &self,
         pack: &NewPack,
-        fresh: &[(InstanceId, &NewInstance)],
+        fresh: &[Fresh<'_>],
         study: &KeptStudy,
     ) -> Result<()> {
         let live: u64 = fresh.iter().map(|(_, new)| len(new)).sum();
@@ -186,7 +196,7 @@ impl Batch<'_> {
     pub(super) async fn insert_instances(
         &self,
         pack: &NewPack,
-        fresh: &[(InstanceId, &NewInstance)],
+        fresh: &[Fresh<'_>],
         study: &KeptStudy,
     ) -> Result<()> {
         let mut instances = Vec::with_capacity(fresh.len());
@@ -206,10 +216,11 @@ impl Batch<'_> {
         self.insert_all("instance_uid", uids).await
     }
 
-    fn instance(
+    /// The row of an instance.
+    pub(super) fn instance(
         &self,
         pack: &NewPack,
-        (id, new): (InstanceId, &NewInstance),
+        (id, new): Fresh<'_>,
         series: SeriesId,
         study: &KeptStudy,
     ) -> Result<NewRow> {

@@ -3,7 +3,7 @@
 use sea_orm::sea_query::{Cond, Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, QueryResult};
 
-use super::{Catalog, Visible};
+use super::{Catalog, Scope, Visible};
 use crate::error::{Error, Kind, Result};
 use crate::index::columns::NO_NUMBER;
 use crate::index::row::{digest, failed, get, uid, unsigned};
@@ -66,8 +66,8 @@ impl Catalog<'_> {
     /// The instance that a path names.
     ///
     /// # Errors
-    /// `Kind::NotFound` if it is not there or not for this caller; `Kind::Forbidden` if it is, and the token lacks the
-    /// scope for a class in its series (SH-3.4).
+    /// `Kind::NotFound` if it is not there or not for this caller, `Kind::Gone` if it was erased and the caller may know it
+    /// (S15); `Kind::Forbidden` if it is there, and the token lacks the scope for a class in its series (SH-3.4).
     pub async fn instance(&self, path: &InstancePath) -> Result<Visible<Instance>> {
         let standing = basis(self.access, At::Series("r0"), Unread::Kept);
         let mut one = select();
@@ -90,7 +90,14 @@ impl Catalog<'_> {
             .query_one(&statement)
             .await
             .map_err(failed)?;
-        let row = row.ok_or_else(Error::not_found)?;
+        let Some(row) = row else {
+            let scope = Scope {
+                study: path.study.clone(),
+                series: Some(path.series.clone()),
+                instance: Some(path.instance.clone()),
+            };
+            return Err(self.absent(&scope).await?);
+        };
         self.check_classes(ClassMask(get(&row, "class_mask")?))?;
         self.instance_of(&row)
     }

@@ -62,12 +62,12 @@ impl Catalog<'_> {
         rows.iter().map(|row| self.instance_of(row)).collect()
     }
 
-    /// Why a scope has nothing to show: not there, or not with these scopes.
+    /// Why a scope has nothing to show: not there, erased, or not with these scopes.
     pub(super) async fn why_nothing(&self, scope: &Scope) -> Result<Error> {
         let first = named(self.access, scope, Unread::Kept).limit(1).take();
         let row = self.index.reader.query_one(&first).await.map_err(failed)?;
         let Some(row) = row else {
-            return Ok(Error::not_found());
+            return self.absent(scope).await;
         };
         let refused = self.check_classes(ClassMask(get(&row, "class_mask")?));
         // Readable after all: it came in between.
@@ -76,7 +76,7 @@ impl Catalog<'_> {
 }
 
 /// The visible instances of a scope.
-fn named(access: &Access, scope: &Scope, unread: Unread) -> SelectStatement {
+pub(super) fn named(access: &Access, scope: &Scope, unread: Unread) -> SelectStatement {
     let mut named = select();
     named
         .and_where(Expr::col(("s0", "study_id")).eq(study(access, scope)))

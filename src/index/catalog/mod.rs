@@ -21,10 +21,12 @@ use crate::error::{Error, Kind, Result};
 use crate::model::{Class, ClassMask, SeriesId, SeriesUid, SopInstanceUid, StudyUid};
 use crate::storage::{BlobRef, MetaPlace};
 
+pub(in crate::index) mod deletions;
 mod instance;
 mod instances;
 mod pieces;
 
+pub use deletions::Wanted;
 pub use instance::Instance;
 pub use instances::Cursor;
 pub use pieces::{PieceRef, SeriesPieces};

@@ -9,13 +9,14 @@
 use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, JoinType, Order, Query as Sql, SelectStatement};
 
+use super::catalog::Scope;
 use super::row::{failed, get, uid, unsigned};
 use super::visible::{At, Unread, visible_series};
 use super::{Catalog, columns};
 use crate::auth::{Access, Basis, Touched};
 use crate::dicom::dictionary::Row;
 use crate::dicom::query::Query;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::{AttributeSet, Level, SeriesUid, SopInstanceUid, StudyUid};
 
 mod conditions;
@@ -63,7 +64,8 @@ impl Catalog<'_> {
     /// Searches what the caller may see, at any level, anywhere or in one study or series.
     ///
     /// # Errors
-    /// `Kind::NotFound` if the search is bounded by a study or series that is not visible (Q112).
+    /// `Kind::NotFound` if the search is bounded by a study or series that is not visible (Q112), `Kind::Gone` if that was
+    /// erased and the caller may know it (S15).
     pub async fn search(&self, query: &Query) -> Result<Page> {
         let limit = u64::from(query.limit);
         let shown = fields::shown(query);
@@ -180,7 +182,15 @@ impl Catalog<'_> {
             bound.and_where(Expr::col(("r0", "series_instance_uid")).eq(series.as_str()));
         }
         let row = self.index.reader.query_one(&bound).await.map_err(failed)?;
-        row.map(|_| ()).ok_or_else(Error::not_found)
+        if row.is_some() {
+            return Ok(());
+        }
+        let scope = Scope {
+            study: study.clone(),
+            series: query.series.clone(),
+            instance: None,
+        };
+        Err(self.absent(&scope).await?)
     }
 }
 

@@ -1,10 +1,12 @@
 //! The index against a database in a temporary folder.
 
+mod any_steps;
 mod asking;
 mod guarding;
 mod jobs;
 mod matching;
 mod recording;
+mod removing;
 mod results;
 mod schema;
 pub(super) mod world;

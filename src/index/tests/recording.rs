@@ -4,9 +4,11 @@ use sea_orm::ConnectionTrait;
 
 use super::world::{World, access, grant, instance, pack, url};
 use crate::auth::Scope;
-use crate::index::Index;
 use crate::index::record::{Recorded, is_in_use};
-use crate::model::{Class, Facility, FacilityCode, FacilityKind, SopInstanceUid};
+use crate::index::{Candidate, Index};
+use crate::model::{
+    Class, Facility, FacilityCode, FacilityKind, SeriesUid, SopInstanceUid, StudyUid,
+};
 use Recorded::{AlreadyThere, Conflict, New};
 
 async fn column(index: &Index, sql: &str) -> Vec<String> {
@@ -108,23 +110,18 @@ async fn sh_1_2_two_facilities_hold_the_same_uids() {
         let outcomes = world.store(f, &[pack("1", vec![instance("1.1.1")])]).await;
         assert_eq!(outcomes, [[New]]);
     }
-    let uid = SopInstanceUid::parse("1.1.1").unwrap();
-    let known = world
-        .index
-        .known(&grant(&two), &uid)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!((known.study.as_str(), known.series.as_str()), ("1", "1.1"));
-    let unknown = SopInstanceUid::parse("1.1.2").unwrap();
-    assert!(
-        world
-            .index
-            .known(&grant(&two), &unknown)
-            .await
-            .unwrap()
-            .is_none()
-    );
+    let foreseen = async |uid: &str, digest: u8| {
+        let candidate = Candidate {
+            study: &StudyUid::parse("1").unwrap(),
+            series: &SeriesUid::parse("1.1").unwrap(),
+            instance: &SopInstanceUid::parse(uid).unwrap(),
+            digest: [digest; 32],
+        };
+        let grant = grant(&two);
+        world.index.foresee(&grant, candidate).await.unwrap()
+    };
+    assert_eq!(foreseen("1.1.1", 9).await, Some(Conflict));
+    assert_eq!(foreseen("1.1.2", 9).await, None);
 }
 
 #[tokio::test]

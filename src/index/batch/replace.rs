@@ -1,0 +1,87 @@
+//! An instance takes the place of another under its UID (T22): what is kept of the one that goes.
+//!
+//! Nothing is erased by a store. What was there stays in its pack, and `instance_history` says where (SH-11.5); it holds the
+//! pack as an instance does.
+
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+
+use super::kept::KeptStudy;
+use super::{Batch, Fresh};
+use crate::error::{Error, Kind, Result};
+use crate::index::record::NewPack;
+
+/// Why an instance was replaced, as its history says.
+const BY_STORE: &str = "another object was stored under its SOP Instance UID";
+
+/// What an instance keeps when its content changes.
+const KEPT: [&str; 7] = [
+    "study_id",
+    "instance_id",
+    "series_id",
+    "owner_facility_id",
+    "sop_instance_uid",
+    "state",
+    "instance_version",
+];
+
+/// What history takes over of an instance as it is.
+const TAKEN_OVER: [&str; 10] = [
+    "study_id",
+    "instance_id",
+    "instance_version",
+    "sop_class_uid",
+    "transfer_syntax_uid",
+    "digest",
+    "pack_id",
+    "pack_offset",
+    "byte_count",
+    "stored_at",
+];
+
+impl Batch<'_> {
+    /// Puts `new` in the place of the instance of its key.
+    pub(super) async fn replace(
+        &self,
+        pack: &NewPack,
+        new: Fresh<'_>,
+        study: &mut KeptStudy,
+    ) -> Result<()> {
+        let (id, instance) = new;
+        let series = study.series.get(&instance.series).map(|series| series.id);
+        let series = series.ok_or_else(|| {
+            Error::new(
+                Kind::Internal,
+                "an instance has no series to be replaced in",
+            )
+        })?;
+        let here = Expr::col("study_id")
+            .eq(study.id.0)
+            .and(Expr::col("instance_id").eq(id.0));
+        let mut columns = TAKEN_OVER.to_vec();
+        columns.extend(["reason", "author", "replaced_at"]);
+        let old = Query::select()
+            .columns(TAKEN_OVER)
+            .expr(Expr::val(BY_STORE))
+            .expr(Expr::val(self.author))
+            .expr(Expr::val(self.now.0))
+            .from("instance")
+            .and_where(here.clone())
+            .take();
+        let mut keep = Query::insert();
+        keep.into_table("instance_history").columns(columns);
+        keep.select_from(old)
+            .map_err(|error| Error::internal("history has other columns", error))?;
+        self.execute(&keep).await?;
+        let row = self.instance(pack, new, series, study)?;
+        let changed = row.columns.into_iter().zip(row.values);
+        let update = Query::update()
+            .table("instance")
+            .values(changed.filter(|(column, _)| !KEPT.contains(column)))
+            .value("instance_version", Expr::col("instance_version").add(1))
+            .and_where(here)
+            .take();
+        self.execute(&update).await?;
+        study.was_replaced = true;
+        Ok(())
+    }
+}
