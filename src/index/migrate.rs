@@ -38,7 +38,7 @@ static MIGRATIONS: &[Row] = &[
     Row { version: 2, what: "study", sqlite: text!("0002_study.sqlite.sql"), postgres: text!("0002_study.postgres.sql") },
     Row { version: 3, what: "pack", sqlite: text!("0003_pack.sqlite.sql"), postgres: text!("0003_pack.postgres.sql") },
     Row { version: 4, what: "statistics", sqlite: text!("0004_statistics.sqlite.sql"), postgres: None },
-    Row { version: 6, what: "job", sqlite: text!("0006_job.sql"), postgres: text!("0006_job.sql") },
+    Row { version: 6, what: "job", sqlite: text!("0006_job.sqlite.sql"), postgres: text!("0006_job.postgres.sql") },
     Row { version: 7, what: "deletion", sqlite: text!("0007_deletion.sqlite.sql"), postgres: text!("0007_deletion.postgres.sql") },
 ];
 
