@@ -11,11 +11,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::Archive;
-use crate::auth::Authenticator;
 use crate::auth::keys::LocalKey;
-use crate::config::Config;
+use crate::auth::{Authenticator, Issuer, Keys, LinkKey, Provider};
+use crate::config::{Config, IssuerConfig};
 use crate::error::{Error, Kind, Result};
-use crate::http::caller::{FacilityLookup, Gate};
+use crate::http::caller::Gate;
 use crate::http::urls::{Address, Urls};
 use crate::http::{self, State};
 use crate::index::Index;
@@ -86,19 +86,6 @@ impl App {
     /// # Errors
     /// `Kind::Invalid` if the address is taken or none of this machine's.
     pub fn listen(&self) -> Result<(Server, SocketAddr)> {
-        let issuers = if self.config.auth.local_issuer {
-            vec![self.key.issuer()]
-        } else {
-            Vec::new()
-        };
-        let authenticator = Authenticator::new(issuers, self.archive.clock().clone())
-            .with_strong_max_age_s(self.config.auth.strong_max_age_s.into());
-        let index = self.archive.index().clone();
-        let facilities: FacilityLookup = Arc::new(move |code| {
-            let index = index.clone();
-            Box::pin(async move { index.facility_by_code(&code).await })
-        });
-        let gate = Gate::new(authenticator, facilities);
         let base = self
             .config
             .public_url
@@ -109,8 +96,15 @@ impl App {
             base,
             behind_proxy: self.config.trust_forwarded,
         };
+        let authenticator = Authenticator::new(self.issuers()?, self.archive.clock().clone())
+            .with_strong_max_age_s(self.config.auth.strong_max_age_s.into());
+        let gate = web::Data::new(Gate::new(
+            authenticator,
+            self.archive.index().clone(),
+            LinkKey::new(&self.key),
+            address.clone(),
+        ));
         let state = web::Data::new(State::new(self.archive.clone(), address));
-        let gate = web::Data::new(gate);
         let mut server = HttpServer::new(move || http::app(state.clone(), gate.clone()))
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(HEADERS_WITHIN)
@@ -188,6 +182,62 @@ pub fn install_providers() {
     let installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
     debug_assert!(installed.is_ok(), "the provider of TLS was chosen twice");
     crate::storage::install_transport();
+}
+
+impl App {
+    /// Who may sign tokens. The keys of identity providers are fetched from now on, each by a loop of its own.
+    fn issuers(&self) -> Result<Vec<Issuer>> {
+        let mut issuers = Vec::new();
+        let auth = &self.config.auth;
+        if auth.local_issuer {
+            if !auth.issuers.is_empty() {
+                tracing::warn!(
+                    "tokens signed with the key in the data folder are accepted beside those of identity providers; \
+                     leave auth.local_issuer out to end that"
+                );
+            }
+            issuers.push(self.key.issuer());
+        }
+        for written in &auth.issuers {
+            let provider = Arc::new(provider(written, self.archive.clock())?);
+            let loops = Arc::clone(&provider);
+            Handle::current().spawn(async move { loops.keep_fresh().await });
+            issuers.push(Issuer {
+                name: written.issuer.clone(),
+                keys: Keys::Of(provider),
+                algorithms: written.algorithms.clone(),
+                audience: written.audience.clone(),
+                facilities: written.facilities.clone(),
+                header_type: written.header_type,
+                max_life_s: written.max_life_s,
+                ceiling: written.ceiling,
+                clients: written.clients.clone(),
+            });
+        }
+        Ok(issuers)
+    }
+}
+
+/// Asks every identity provider of `config` for its keys, once.
+///
+/// # Errors
+/// `Kind::Invalid` with one line for the first that does not give any.
+pub async fn check_issuers(config: &Config) -> Result<()> {
+    for written in &config.auth.issuers {
+        let fetched = provider(written, &Clock::System)?.fetch_once().await;
+        fetched.map_err(|error| {
+            let name = &written.issuer;
+            Error::invalid(format!(
+                "the identity provider {name} gives no keys: {error}"
+            ))
+        })?;
+    }
+    Ok(())
+}
+
+fn provider(written: &IssuerConfig, clock: &Clock) -> Result<Provider> {
+    let jwks_uri = written.jwks_uri.as_deref();
+    Provider::new(&written.issuer, jwks_uri, written.max_life_s, clock.clone())
 }
 
 /// Makes the data folder.

@@ -5,8 +5,10 @@
 
 use std::sync::Mutex;
 
+use super::rejection::Rejection;
 use super::scope::{Scope, ScopeSet};
-use super::token::{Purpose, Rejection, Strength, Verified};
+use super::strength::Strength;
+use super::token::{Purpose, Verified};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Class, ClassMask, Facility, FacilityId, FacilityState, Timestamp};
 

@@ -1,10 +1,13 @@
 //! Who may speak for whom: the issuers of tokens, the keys they sign with, and the facilities they vouch for (SH-2.2).
 
+use std::sync::Arc;
+
 use jsonwebtoken::jwk::{
     AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, KeyOperations, PublicKeyUse,
 };
 use jsonwebtoken::{Algorithm, DecodingKey};
 
+use super::provider::Provider;
 use super::scope::ScopeSet;
 use crate::model::FacilityCode;
 
@@ -16,8 +19,13 @@ const ALGORITHMS: &[(&str, Algorithm)] = &[
     ("RS256", Algorithm::RS256),
 ];
 
+/// The algorithms a token may be signed with (SH-2.2 step 2).
+pub fn algorithms() -> impl Iterator<Item = (&'static str, Algorithm)> {
+    ALGORITHMS.iter().copied()
+}
+
 /// Reads the name of an algorithm that a token may be signed with; `None` for `none`, HMAC and everything else.
-pub(super) fn algorithm(name: &str) -> Option<Algorithm> {
+pub fn algorithm(name: &str) -> Option<Algorithm> {
     ALGORITHMS
         .iter()
         .find(|(known, _)| *known == name)
@@ -30,7 +38,11 @@ pub struct Issuer {
     /// The exact `iss`: compared byte for byte, never normalised.
     pub name: String,
     /// What it signs with.
-    pub keys: KeySet,
+    pub keys: Keys,
+    /// The algorithms that its tokens may be signed with, of those that any token may be.
+    pub algorithms: Vec<Algorithm>,
+    /// The `aud` of its access tokens.
+    pub audience: String,
     /// The facilities it may speak for.
     pub facilities: MayActFor,
     /// How its access tokens are marked.
@@ -82,7 +94,36 @@ pub enum Ceiling {
     Only(ScopeSet),
 }
 
-/// The keys of an issuer.
+impl Ceiling {
+    /// What is left of `scopes` that the roles of a token, if it needs any, have given already.
+    pub(super) fn limit(self, scopes: ScopeSet) -> ScopeSet {
+        match self {
+            Self::Everything | Self::Roles => scopes,
+            Self::Only(limit) => scopes.intersection(limit),
+        }
+    }
+}
+
+/// Where the keys of an issuer are.
+#[derive(Clone, Debug)]
+pub enum Keys {
+    /// Here, and they stay the same.
+    Fixed(KeySet),
+    /// At an identity provider.
+    Of(Arc<Provider>),
+}
+
+impl Keys {
+    /// The key named `kid`; without a name, the only key there is.
+    pub(super) async fn find(&self, kid: Option<&str>) -> Option<Key> {
+        match self {
+            Self::Fixed(set) => set.find(kid).cloned(),
+            Self::Of(provider) => provider.find(kid).await,
+        }
+    }
+}
+
+/// A set of keys.
 #[derive(Clone, Debug, Default)]
 pub struct KeySet(Vec<Key>);
 
@@ -95,6 +136,10 @@ pub(super) struct Key {
 }
 
 impl Key {
+    pub(super) fn is_named(&self, kid: Option<&str>) -> bool {
+        kid.is_some() && self.kid.as_deref() == kid
+    }
+
     pub(super) fn signs_with(&self, algorithm: Algorithm) -> bool {
         self.algorithms.contains(&algorithm)
     }
@@ -105,6 +150,20 @@ impl KeySet {
     /// to another algorithm are skipped: providers publish them beside the others.
     pub fn from_jwks(set: &JwkSet) -> Self {
         Self(set.keys.iter().filter_map(usable).collect())
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The keys whose names `newer` does not have.
+    pub(super) fn into_keys_not_in(self, newer: &Self) -> Vec<Key> {
+        let is_gone = |key: &Key| {
+            let mut there = newer.0.iter().map(|other| &other.kid);
+            key.kid.is_some() && !there.any(|kid| *kid == key.kid)
+        };
+        self.0.into_iter().filter(is_gone).collect()
     }
 
     /// The key named `kid`; without a name, the only key of the set.

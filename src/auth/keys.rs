@@ -1,6 +1,6 @@
 //! The archive's own signing key, for the embedded default where no identity provider is at hand (SH-2.1).
 //!
-//! Reading and making that key is the only I/O among the rules.
+//! Reading and making that key, and fetching those of identity providers (`fetch`), is the only I/O among the rules.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -16,7 +16,8 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::issuer::{Ceiling, HeaderType, Issuer, KeySet, MayActFor};
+use super::issuer::{Ceiling, HeaderType, Issuer, KeySet, Keys, MayActFor, algorithms};
+use super::token::AUDIENCE;
 use crate::error::{BoxError, Error, Kind, Result};
 
 /// The `iss` of tokens that the archive signs for itself.
@@ -93,7 +94,9 @@ impl LocalKey {
     pub fn issuer(&self) -> Issuer {
         Issuer {
             name: LOCAL_ISSUER.to_owned(),
-            keys: KeySet::from_jwks(&self.jwks()),
+            keys: Keys::Fixed(KeySet::from_jwks(&self.jwks())),
+            algorithms: algorithms().map(|(_, algorithm)| algorithm).collect(),
+            audience: AUDIENCE.to_owned(),
             facilities: MayActFor::Any,
             header_type: HeaderType::AtJwt,
             max_life_s: LOCAL_MAX_LIFE_S,
@@ -107,8 +110,13 @@ impl LocalKey {
     /// # Errors
     /// `Kind::Internal` if the claims cannot be written as JSON.
     pub fn sign(&self, claims: &impl Serialize) -> Result<String> {
+        self.sign_as("at+jwt", claims)
+    }
+
+    /// Signs `claims` as a token of another kind, which its `typ` names (SH-2.1).
+    pub(super) fn sign_as(&self, typ: &str, claims: &impl Serialize) -> Result<String> {
         let mut header = Header::new(Algorithm::EdDSA);
-        header.typ = Some("at+jwt".to_owned());
+        header.typ = Some(typ.to_owned());
         header.kid = Some(self.kid.clone());
         jsonwebtoken::encode(&header, claims, &self.signing)
             .map_err(|e| Error::internal("the token cannot be signed", e))

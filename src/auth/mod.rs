@@ -5,18 +5,31 @@
 
 pub mod access;
 mod claims;
+pub mod fetch;
+pub mod issued;
 pub mod issuer;
+pub mod kept;
 pub mod keys;
+pub mod provider;
+#[cfg(test)]
+mod provider_tests;
+pub mod rejection;
 pub mod scope;
+pub mod strength;
 pub mod token;
 #[cfg(test)]
 mod token_tests;
 
 pub use access::{Access, Basis, RemoveGrant, StoreGrant, Touched};
-pub use issuer::{Ceiling, HeaderType, Issuer, KeySet, MayActFor};
+pub use issued::LinkKey;
+pub use issuer::{Ceiling, HeaderType, Issuer, KeySet, Keys, MayActFor};
+pub use kept::Kept;
 pub use keys::LocalKey;
+pub use provider::Provider;
+pub use rejection::Rejection;
 pub use scope::{
-    DicomCorrect, DicomDelete, DicomDeleteApprove, DicomRead, DicomWrite, OfObject, Scope,
-    ScopeName, ScopeSet,
+    AdminToken, DicomCorrect, DicomDelete, DicomDeleteApprove, DicomRead, DicomWrite, OfObject,
+    Scope, ScopeName, ScopeSet,
 };
-pub use token::{Authenticator, Purpose, Rejection, Strength, StrongerSignIn, Verified};
+pub use strength::{Strength, StrongerSignIn};
+pub use token::{Authenticator, Purpose, Verified};

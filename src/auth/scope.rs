@@ -241,11 +241,22 @@ impl ScopeName for DicomDeleteApprove {
     const SCOPE: Scope = Scope::DicomDeleteApprove;
 }
 
+/// [`Scope::AdminToken`] as a type.
+#[derive(Debug)]
+pub struct AdminToken;
+
+impl ScopeName for AdminToken {
+    const SCOPE: Scope = Scope::AdminToken;
+}
+
 /// A set of scopes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct ScopeSet(u64);
 
 impl ScopeSet {
+    /// No scope.
+    pub const NONE: Self = Self(0);
+
     /// Every scope there is.
     pub const ALL: Self = Self((1 << SCOPES.len()) - 1);
 

@@ -17,6 +17,7 @@ pub(super) struct Args {
 /// Serves until SIGINT or SIGTERM; requests in flight are finished.
 pub(super) async fn run(config: Config, arguments: &Args) -> Result<()> {
     if arguments.check {
+        crate::app::check_issuers(&config).await?;
         eprintln!("the configuration is good");
         return Ok(());
     }

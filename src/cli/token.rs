@@ -6,7 +6,8 @@ use serde::Serialize;
 use crate::app::App;
 use crate::auth::keys::{LOCAL_ISSUER, LOCAL_MAX_LIFE_S};
 use crate::auth::scope::{role_names, role_scopes};
-use crate::auth::token::{ACR_TWO_FACTORS, AUDIENCE};
+use crate::auth::strength::ACR_TWO_FACTORS;
+use crate::auth::token::AUDIENCE;
 use crate::auth::{LocalKey, ScopeSet};
 use crate::error::{Error, Result};
 use crate::model::{Clock, FacilityCode};
@@ -121,6 +122,11 @@ fn life_s(text: &str) -> Result<i64> {
 )]
 pub(super) async fn run(app: &App, arguments: TokenArgs) -> Result<()> {
     let request = arguments.request()?;
+    if !app.config().auth.local_issuer {
+        let detail = "nobody would accept the token: auth.issuers switches the local issuer off; \
+                      auth.local_issuer = true keeps it";
+        return Err(Error::invalid(detail));
+    }
     if app
         .archive()
         .index()
@@ -192,6 +198,7 @@ pub fn mint(key: &LocalKey, clock: &Clock, request: &TokenRequest) -> Result<Str
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use futures::FutureExt;
 
     use super::*;
     use crate::auth::{Authenticator, Rejection};
@@ -275,7 +282,8 @@ mod tests {
         let authenticator = Authenticator::new(vec![key.issuer()], clock.clone());
         let request = request("--facility|F012|--role|technologist|--ttl|12h").unwrap();
         let token = mint(&key, &clock, &request).unwrap();
-        let verified = authenticator.verify(&token).unwrap();
+        let verify = |token: &str| authenticator.verify(token).now_or_never().unwrap();
+        let verified = verify(&token).unwrap();
         assert_eq!(verified.facility().as_str(), "F012");
         assert_eq!(verified.scopes(), role_scopes("technologist"));
         assert_eq!(verified.acr(), Some("urn:kura:acr:2fa"));
@@ -283,7 +291,7 @@ mod tests {
         assert!(verified.token_id().is_some());
         assert_ne!(token, mint(&key, &clock, &request).unwrap());
         clock.advance_s(12 * 3600 + 60);
-        assert_eq!(authenticator.verify(&token).err(), Some(Rejection::Expired));
+        assert_eq!(verify(&token).err(), Some(Rejection::Expired));
         let longer = TokenRequest {
             life_s: LOCAL_MAX_LIFE_S + 1,
             ..request

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::{Config, ServiceUrl, Written};
+use super::{Auth, Config, ServiceUrl, Written, WrittenAuth, issuers};
 use crate::{Error, Result};
 
 impl Written {
@@ -19,10 +19,6 @@ impl Written {
             .map_or_else(|| embedded_storage(&data), Ok)?;
         if self.workers == Some(0) {
             return Err(wrong("workers", "1 or more"));
-        }
-        if !self.auth.local_issuer {
-            let takes = "true: there is no other issuer yet, so nobody could sign in";
-            return Err(wrong("auth.local_issuer", takes));
         }
         Ok(Config {
             database_url: service(
@@ -47,9 +43,27 @@ impl Written {
             log_format: self.log_format,
             workers: self.workers,
             shutdown_timeout_s: self.shutdown_timeout_s,
-            auth: self.auth,
+            auth: self.auth.check()?,
             worker: self.worker.check()?,
             storage: self.storage.check()?,
+        })
+    }
+}
+
+impl WrittenAuth {
+    /// The local issuer gives way to the first identity provider unless it is asked to stay (sharing.md 2.1).
+    fn check(self) -> Result<Auth> {
+        let issuers = issuers::check(self.issuers)?;
+        let local_issuer = self.local_issuer.unwrap_or(issuers.is_empty());
+        if !local_issuer && issuers.is_empty() {
+            let takes = "true while auth.issuers is empty: nobody could sign in";
+            return Err(wrong("auth.local_issuer", takes));
+        }
+        Ok(Auth {
+            local_issuer,
+            issuers,
+            strong_max_age_s: self.strong_max_age_s,
+            signing_key: self.signing_key,
         })
     }
 }

@@ -5,6 +5,7 @@
 
 mod background;
 mod check;
+mod issuers;
 mod keys;
 #[cfg(test)]
 mod tests;
@@ -20,9 +21,11 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 
 pub use background::{Storage, Worker};
+pub use issuers::IssuerConfig;
 pub use keys::{KEYS, Key};
 pub use url::ServiceUrl;
 
+use issuers::WrittenIssuer;
 use keys::{ENV_PREFIX, key_of_variable};
 
 /// Everything an operator can set, checked, with the defaults filled in.
@@ -57,11 +60,12 @@ pub struct Config {
 }
 
 /// Who may sign tokens, and with what the archive signs its own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Auth {
     /// Whether tokens signed with the key in the data folder are accepted (`kura:local`, sharing.md 2.1).
     pub local_issuer: bool,
+    /// The identity providers.
+    pub issuers: Vec<IssuerConfig>,
     /// How old a sign-in with two factors may be where one is asked for, in seconds (sharing.md 2.6).
     pub strong_max_age_s: u32,
     /// The local key (PKCS#8 in PEM), which replicas share; `local-key.pem` in the data folder where it is not set.
@@ -106,10 +110,21 @@ pub struct Flags {
     pub log: Option<String>,
 }
 
-impl Default for Auth {
+/// The same as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct WrittenAuth {
+    local_issuer: Option<bool>,
+    issuers: Vec<WrittenIssuer>,
+    strong_max_age_s: u32,
+    signing_key: Option<PathBuf>,
+}
+
+impl Default for WrittenAuth {
     fn default() -> Self {
         Self {
-            local_issuer: true,
+            local_issuer: None,
+            issuers: Vec::new(),
             strong_max_age_s: 900,
             signing_key: None,
         }
@@ -130,7 +145,7 @@ struct Written {
     log_format: LogFormat,
     workers: Option<usize>,
     shutdown_timeout_s: u64,
-    auth: Auth,
+    auth: WrittenAuth,
     worker: Worker,
     storage: Storage,
 }
@@ -148,7 +163,7 @@ impl Default for Written {
             log_format: LogFormat::Auto,
             workers: None,
             shutdown_timeout_s: 30,
-            auth: Auth::default(),
+            auth: WrittenAuth::default(),
             worker: Worker::default(),
             storage: Storage::default(),
         }

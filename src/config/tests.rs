@@ -57,6 +57,30 @@ fn the_environment_reaches_tables_and_keeps_text_as_text() {
 }
 
 #[test]
+fn the_local_issuer_gives_way_to_the_first_identity_provider() {
+    let issuer =
+        r#"[{issuer="https://idp.example.org",facilities=["F012"],clients=["viewer-web"]}]"#;
+    let alone = check("", &[], &Flags::default()).unwrap();
+    assert!(alone.auth.local_issuer && alone.auth.issuers.is_empty());
+    let environment = [("auth__issuers", issuer)];
+    let config = check("", &environment, &Flags::default()).unwrap();
+    assert!(!config.auth.local_issuer);
+    assert_eq!(config.auth.issuers[0].issuer, "https://idp.example.org");
+    let file = format!(
+        "[auth]\nlocal_issuer = true\n[[auth.issuers]]\n{}",
+        &issuer[2..issuer.len() - 2]
+            .replace(",f", "\nf")
+            .replace(",c", "\nc")
+    );
+    let config = check(&file, &[], &Flags::default()).unwrap();
+    assert!(config.auth.local_issuer && config.auth.issuers.len() == 1);
+    let twice = issuer.replace("]}]", "]},") + &issuer[1..];
+    assert!(refusal("", &[("auth__issuers", &twice)]).contains("auth.issuers[1].issuer"));
+    let broken = refusal("", &[("auth__issuers", r#"[{issuer="x"}]"#)]);
+    assert!(broken.contains("issuers"), "{broken}");
+}
+
+#[test]
 fn what_an_orchestrator_or_a_test_sets_is_left_alone() {
     let environment = [
         ("service_host", "10.0.0.1"),

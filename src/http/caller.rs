@@ -1,4 +1,4 @@
-//! `Caller<S>`: the access token of a request, made into an [`Access`] that was asked for the scope `S`.
+//! `Caller<S>`: whoever sent a request, made into an [`Access`] that was asked for the scope `S`.
 //!
 //! It is the first argument of every handler that touches patient data:
 //!
@@ -6,74 +6,150 @@
 //! - `Caller<OfObject<DicomRead>>` for a call that names one: the scope is asked for by the `Catalog`, after the object
 //!   was found visible (SH-3.4).
 //!
-//! A handler gets at it through the [`Gate`] in the application's data. Only the header is read, so a refused upload never
-//! sends its body (T13, A22).
+//! A handler gets at it through the [`Gate`] in the application's data. Only headers and the query are read, so a refused
+//! upload never sends its body (T13, A22).
 
-use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
-use futures::future::{BoxFuture, LocalBoxFuture};
+use futures::future::LocalBoxFuture;
 
-use crate::auth::{Access, Authenticator, Rejection, Scope, ScopeName, Verified};
+use super::credential::{Credential, SessionId};
+use super::urls::{Address, Urls};
+use crate::auth::{Access, Authenticator, LinkKey, Rejection, Scope, ScopeName, Verified};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Facility, FacilityCode};
+use crate::index::Index;
 
-/// Finds a facility by its code; `None` if there is none.
-pub type FacilityLookup =
-    Arc<dyn Fn(FacilityCode) -> BoxFuture<'static, Result<Option<Facility>>> + Send + Sync>;
-
-/// What it takes to let somebody in: who is believed, and which facilities there are.
+/// What it takes to let somebody in: who is believed, who is not any more, and how links are signed.
+#[derive(Clone, Debug)]
 pub struct Gate {
     authenticator: Authenticator,
-    facilities: FacilityLookup,
-}
-
-impl fmt::Debug for Gate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gate")
-            .field("authenticator", &self.authenticator)
-            .finish_non_exhaustive()
-    }
+    index: Index,
+    links: LinkKey,
+    address: Address,
 }
 
 impl Gate {
-    /// A gate that believes what `authenticator` does and asks `facilities` anew for each request, so that a suspension
-    /// holds from the next one on.
-    pub fn new(authenticator: Authenticator, facilities: FacilityLookup) -> Self {
+    /// A gate that believes what `authenticator` does and asks `index` anew with each request, so that a suspension holds
+    /// from the next one on. `address` tells it whether its cookies are for https.
+    pub fn new(
+        authenticator: Authenticator,
+        index: Index,
+        links: LinkKey,
+        address: Address,
+    ) -> Self {
         Self {
             authenticator,
-            facilities,
+            index,
+            links,
+            address,
         }
     }
 
-    /// The right that a verified token gives.
+    /// The gate of the application that answers `request`.
+    pub(super) fn of(request: &HttpRequest) -> Result<Arc<Self>> {
+        let gate = request.app_data::<web::Data<Self>>();
+        gate.map(|gate| Arc::clone(gate))
+            .ok_or_else(|| Error::new(Kind::Internal, "the application has no gate"))
+    }
+
+    /// The index that sessions and the deny list are in.
+    pub(super) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// What signs links.
+    pub(super) fn links(&self) -> &LinkKey {
+        &self.links
+    }
+
+    /// Who is believed.
+    pub(super) fn authenticator(&self) -> &Authenticator {
+        &self.authenticator
+    }
+
+    /// The addresses as the sender of `request` sees them.
+    pub(super) fn urls(&self, request: &HttpRequest) -> Urls {
+        Urls::of(request, &self.address)
+    }
+
+    /// Lets the sender of `request` in.
     ///
     /// # Errors
-    /// `Kind::Unauthenticated` if the facility is unknown or not active, or the token asks for what is not offered; the
-    /// look-up's own failures.
-    async fn admit(&self, verified: &Verified) -> Result<Access> {
-        let facility = (self.facilities)(verified.facility().clone()).await?;
-        let facility = facility.ok_or(Rejection::NoSuchFacility)?;
-        Ok(Access::from_verified(verified, facility)?)
+    /// `Kind::Unauthenticated` for the first check of SH-2.2 that fails, `Kind::Forbidden` for a change under a session
+    /// without its CSRF header, `Kind::Unavailable` if the database does not answer.
+    async fn let_in(&self, request: &HttpRequest) -> Result<Admitted> {
+        let base = self.urls(request);
+        match Credential::of(request, &base)? {
+            Credential::Bearer(token) => self.admit_token(token).await,
+            Credential::Link(link) => {
+                let now = self.authenticator.clock().now();
+                let link = self.links.read(link, request.path(), now)?;
+                let verified = self.authenticator.resume(link.who)?;
+                self.admit(verified, Some(link.epoch)).await
+            }
+            Credential::Session(id) => {
+                let admitted = self.admit_session(&id).await?;
+                id.check_unsafe(request)?;
+                Ok(admitted)
+            }
+        }
+    }
+
+    /// Lets in who brings an access token.
+    pub(super) async fn admit_token(&self, token: &str) -> Result<Admitted> {
+        let verified = self.authenticator.verify(token).await?;
+        self.admit(verified, None).await
+    }
+
+    /// Lets in who has a session.
+    pub(super) async fn admit_session(&self, id: &SessionId) -> Result<Admitted> {
+        let kept = self.index.session(&id.digest()).await?;
+        let verified = self.authenticator.resume(kept.ok_or(Rejection::Session)?)?;
+        self.admit(verified, None).await
+    }
+
+    /// The right that verified claims give, if they still count; those of a link only while the epoch of rights is that of
+    /// the link.
+    async fn admit(&self, verified: Verified, epoch: Option<i64>) -> Result<Admitted> {
+        let standing = self.index.standing(&verified).await?;
+        if epoch.is_some_and(|epoch| epoch != standing.acl_epoch()) {
+            return Err(Rejection::OtherEpoch.into());
+        }
+        let facility = standing.admits(&verified)?;
+        Ok(Admitted {
+            access: Arc::new(Access::from_verified(&verified, facility)?),
+            verified: Arc::new(verified),
+        })
     }
 }
 
-/// Somebody whose token was verified, with the scope `S` asked for at the right moment.
+/// Somebody who was let in: the right, and the claims it was made from.
+#[derive(Clone, Debug)]
+pub(super) struct Admitted {
+    pub(super) access: Arc<Access>,
+    pub(super) verified: Arc<Verified>,
+}
+
+/// Somebody who was let in, with the scope `S` asked for at the right moment.
 #[derive(Debug)]
 pub struct Caller<S> {
-    access: Arc<Access>,
+    admitted: Admitted,
     scope: PhantomData<S>,
 }
 
 impl<S> Caller<S> {
     /// The right itself, for a stream that outlives the handler.
     pub fn access(&self) -> Arc<Access> {
-        Arc::clone(&self.access)
+        Arc::clone(&self.admitted.access)
+    }
+
+    /// The claims that the right was made from.
+    pub fn verified(&self) -> &Verified {
+        &self.admitted.verified
     }
 }
 
@@ -81,7 +157,7 @@ impl<S> Deref for Caller<S> {
     type Target = Access;
 
     fn deref(&self) -> &Access {
-        &self.access
+        &self.admitted.access
     }
 }
 
@@ -90,22 +166,17 @@ impl<S: ScopeName + 'static> FromRequest for Caller<S> {
     type Future = LocalBoxFuture<'static, Result<Self>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let gate = request.app_data::<web::Data<Gate>>().cloned();
-        let Some(gate) = gate else {
-            let missing = Error::new(Kind::Internal, "the application has no gate");
-            return Box::pin(async { Err(missing) });
-        };
         let request = request.clone();
-        let verified = bearer(request.headers()).and_then(|b| gate.authenticator.verify(b));
         Box::pin(async move {
-            let access = Arc::new(gate.admit(&verified?).await?);
+            let admitted = Gate::of(&request)?.let_in(&request).await?;
             // Whoever logs the request finds there what was handed out.
-            request.extensions_mut().insert(Arc::clone(&access));
+            let access = Arc::clone(&admitted.access);
+            request.extensions_mut().insert(access);
             if !S::OF_OBJECT {
-                ask(&access, S::SCOPE)?;
+                ask(&admitted.access, S::SCOPE)?;
             }
             Ok(Self {
-                access,
+                admitted,
                 scope: PhantomData,
             })
         })
@@ -125,31 +196,17 @@ fn ask(access: &Access, scope: Scope) -> Result<()> {
     Err(Error::new(Kind::Forbidden, detail))
 }
 
-/// The token of `Authorization: Bearer …`. No other place is looked at: not the query string, not a cookie (SH-2.7, A21).
-fn bearer(headers: &HeaderMap) -> Result<&str, Rejection> {
-    let mut values = headers.get_all(AUTHORIZATION);
-    let value = values.next().ok_or(Rejection::Absent)?;
-    if values.next().is_some() {
-        return Err(Rejection::Repeated);
-    }
-    let text = value.to_str().map_err(|_| Rejection::Segments)?;
-    match text.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
-        _ => Err(Rejection::Absent),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use actix_web::http::StatusCode;
     use actix_web::test::{TestRequest, call_service, init_service};
     use actix_web::{App, HttpResponse};
     use serde_json::{Value, json};
-    use uuid::Uuid;
+    use tempfile::TempDir;
 
     use super::*;
     use crate::auth::{DicomRead, DicomWrite, LocalKey, OfObject};
-    use crate::model::{Clock, FacilityId, FacilityKind, FacilityState, Timestamp};
+    use crate::model::{Clock, FacilityCode, FacilityKind, Timestamp};
 
     const NOW_S: i64 = 1_767_225_600;
 
@@ -159,26 +216,17 @@ mod tests {
         const SCOPE: Scope = Scope::AuditReadAll;
     }
 
-    fn gate(key: &LocalKey, clock: &Clock) -> web::Data<Gate> {
-        let facilities: FacilityLookup = Arc::new(|code: FacilityCode| {
-            let state = match code.as_str() {
-                "F012" => Some(FacilityState::Active),
-                "F020" => Some(FacilityState::Suspended),
-                "F021" => Some(FacilityState::Closed),
-                _ => None,
-            };
-            let facility = state.map(|state| Facility {
-                id: FacilityId(Uuid::nil()),
-                name: String::new(),
-                kind: FacilityKind::Member,
-                code,
-                state,
-                policy: Arc::default(),
-            });
-            Box::pin(async move { Ok(facility) })
-        });
-        let authenticator = Authenticator::new(vec![key.issuer()], clock.clone());
-        web::Data::new(Gate::new(authenticator, facilities))
+    async fn gate(folder: &TempDir, key: &LocalKey) -> web::Data<Gate> {
+        let clock = Clock::fixed(Timestamp(NOW_S * 1_000_000));
+        let url = format!("sqlite://{}/kura.db?mode=rwc", folder.path().display());
+        let index = Index::open(&url, clock.clone()).await.unwrap();
+        index.migrate().await.unwrap();
+        let code = FacilityCode::parse("F012").unwrap();
+        let added = index.add_facility(&code, "", FacilityKind::Member, &[]);
+        added.await.unwrap();
+        let authenticator = Authenticator::new(vec![key.issuer()], clock);
+        let address = Address::default();
+        web::Data::new(Gate::new(authenticator, index, LinkKey::new(key), address))
     }
 
     async fn who<S>(caller: Caller<S>) -> HttpResponse {
@@ -204,14 +252,13 @@ mod tests {
     ) -> StatusCode {
         let folder = tempfile::tempdir().unwrap();
         let key = LocalKey::load_or_create(&folder.path().join("key.pem")).unwrap();
-        let clock = Clock::fixed(Timestamp(NOW_S * 1_000_000));
         let claims = json!({
             "iss": "kura:local", "aud": "kura", "sub": "hanako", "iat": NOW_S, "exp": NOW_S + 60,
             "scope": scope, "kura": {"fac": facility, "patient": patient}
         });
         let token = key.sign(&claims).unwrap();
         let app = App::new()
-            .app_data(gate(&key, &clock))
+            .app_data(gate(&folder, &key).await)
             .route("/search", web::get().to(who::<DicomRead>))
             .route("/store", web::get().to(who::<DicomWrite>))
             .route("/object", web::get().to(who::<OfObject<DicomRead>>))
@@ -231,13 +278,7 @@ mod tests {
         assert_eq!(status("F012", "dicom.read", "/search", BEARER).await, 200);
         let small = &[("authorization", "bearer  TOKEN")];
         assert_eq!(status("F012", "dicom.read", "/search", small).await, 200);
-        for facility in ["F020", "F021", "F999"] {
-            assert_eq!(
-                status(facility, "dicom.read", "/search", BEARER).await,
-                401,
-                "{facility}"
-            );
-        }
+        assert_eq!(status("F999", "dicom.read", "/search", BEARER).await, 401);
     }
 
     #[actix_web::test]

@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod api;
 pub mod caller;
+mod credential;
 pub mod dicomweb;
 mod health;
 mod log;

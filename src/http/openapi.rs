@@ -5,7 +5,7 @@ use actix_web::dev::{ResourceDef, ServiceFactory, ServiceRequest, ServiceRespons
 use actix_web::http::header::ALLOW;
 use actix_web::{App, HttpRequest, HttpResponse, web};
 use utoipa::OpenApi;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::scope::scope;
 use utoipa_swagger_ui::Config;
@@ -32,7 +32,7 @@ const DOCUMENT: &str = "/openapi.json";
 )]
 struct Frame;
 
-/// The one way to sign in.
+/// How callers sign in: by a token, or by the session that was made from one.
 struct Bearer;
 
 impl utoipa::Modify for Bearer {
@@ -43,6 +43,8 @@ impl utoipa::Modify for Bearer {
             .build();
         let components = document.components.get_or_insert_with(Default::default);
         components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+        let session = ApiKey::Cookie(ApiKeyValue::new("__Host-kura-session"));
+        components.add_security_scheme("session", SecurityScheme::ApiKey(session));
     }
 }
 

@@ -17,12 +17,12 @@ use actix_web::{HttpMessage, HttpResponse, ResponseError};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::auth::token::ACR_TWO_FACTORS;
+use crate::auth::strength::ACR_TWO_FACTORS;
 use crate::auth::{Rejection, StrongerSignIn};
 use crate::error::{Error, Kind};
 
-/// What every answer depends on (C05).
-pub const VARY_BY: &str = "Accept, Accept-Encoding, Authorization, Origin";
+/// What every answer depends on (C05; a session is a cookie, SH-2.7).
+pub const VARY_BY: &str = "Accept, Accept-Encoding, Authorization, Cookie, Origin";
 
 /// When to ask again after an overload or an outage, in seconds.
 const RETRY_AFTER_S: &str = "5";
@@ -210,6 +210,8 @@ fn way_out(error: &Error) -> Option<(HeaderName, HeaderValue)> {
     match error.kind() {
         Kind::Unauthenticated => fixed(WWW_AUTHENTICATE, unauthenticated(error)),
         Kind::StepUp => Some((WWW_AUTHENTICATE, stronger_sign_in(error))),
+        // Another token would not help a request that lacks its CSRF header.
+        Kind::Forbidden if rejection(error) == Some(&Rejection::Unprotected) => None,
         Kind::Forbidden => fixed(
             WWW_AUTHENTICATE,
             r#"Bearer realm="kura", error="insufficient_scope""#,
@@ -250,10 +252,13 @@ fn stronger_sign_in(error: &Error) -> HeaderValue {
     HeaderValue::try_from(value).expect("visible characters of ASCII")
 }
 
+fn rejection(error: &Error) -> Option<&Rejection> {
+    std::error::Error::source(error).and_then(|s| s.downcast_ref::<Rejection>())
+}
+
 /// A caller without a token is asked for one; only a token that was refused is called invalid (RFC 6750 3.1).
 fn unauthenticated(error: &Error) -> &'static str {
-    let rejection = std::error::Error::source(error).and_then(|s| s.downcast_ref::<Rejection>());
-    if rejection == Some(&Rejection::Absent) {
+    if rejection(error) == Some(&Rejection::Absent) {
         r#"Bearer realm="kura""#
     } else {
         r#"Bearer realm="kura", error="invalid_token""#

@@ -85,6 +85,20 @@ impl Urls {
         (fits && base.len() <= LONGEST_BASE).then_some(Self { base })
     }
 
+    /// Whether the base is plain http on this machine, where no cookie can be `Secure`.
+    pub fn is_plain_loopback(&self) -> bool {
+        let Some(rest) = self.base.strip_prefix("http://") else {
+            return false;
+        };
+        let authority = rest.split('/').next().unwrap_or_default();
+        let host = match authority.strip_prefix('[') {
+            Some(literal) => literal.split(']').next().unwrap_or_default(),
+            None => authority.split(':').next().unwrap_or_default(),
+        };
+        let address = host.parse::<std::net::IpAddr>();
+        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    }
+
     /// The base, without a slash at the end.
     pub fn base(&self) -> &str {
         &self.base

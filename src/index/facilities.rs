@@ -178,7 +178,7 @@ fn select() -> SelectStatement {
         .take()
 }
 
-fn facility(row: &sea_orm::QueryResult) -> Result<Facility> {
+pub(super) fn facility(row: &sea_orm::QueryResult) -> Result<Facility> {
     let odd = || Error::new(Kind::Internal, "a facility holds a word that is not known");
     Ok(Facility {
         id: FacilityId(get(row, "facility_id")?),

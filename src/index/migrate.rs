@@ -40,6 +40,7 @@ static MIGRATIONS: &[Row] = &[
     Row { version: 4, what: "statistics", sqlite: text!("0004_statistics.sqlite.sql"), postgres: None },
     Row { version: 6, what: "job", sqlite: text!("0006_job.sqlite.sql"), postgres: text!("0006_job.postgres.sql") },
     Row { version: 7, what: "deletion", sqlite: text!("0007_deletion.sqlite.sql"), postgres: text!("0007_deletion.postgres.sql") },
+    Row { version: 8, what: "identity", sqlite: text!("0008_identity.sqlite.sql"), postgres: text!("0008_identity.postgres.sql") },
 ];
 
 /// The table in which the migrator notes what it has run.

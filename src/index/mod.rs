@@ -17,6 +17,7 @@ pub mod catalog;
 mod columns;
 mod connect;
 pub mod facilities;
+pub mod identity;
 pub mod jobs;
 mod kept;
 pub mod migrate;

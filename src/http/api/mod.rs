@@ -2,7 +2,17 @@
 //!
 //! JSON with names in camelCase, RFC 9457 problem details, one file a subject.
 
+mod auth;
+mod body;
+mod links;
+
 use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Hangs the routes in.
-pub fn routes(_config: &mut ServiceConfig<'_>) {}
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(auth::create_session)
+        .service(auth::delete_session)
+        .service(auth::revoke)
+        .service(links::create_link);
+}

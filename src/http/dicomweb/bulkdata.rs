@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use actix_web::http::header::CONTENT_SECURITY_POLICY;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use futures::stream;
 
@@ -18,6 +19,7 @@ use crate::http::{Kura, problem, respond};
 use crate::model::transfer_syntax::Pixels;
 use crate::model::{Tag, TransferSyntax};
 
+const PDF: &str = "application/pdf";
 const PIXEL_DATA: Tag = Tag(0x7FE0, 0x0010);
 
 /// Retrieve bulk data of an instance.
@@ -45,6 +47,13 @@ pub(crate) async fn retrieve_bulkdata(
         let value = kura.archive.bulk(&access, &instance, &bulk_path).await?;
         let value = value.ok_or_else(absent)?;
         let media_type = value.media_type.as_deref().unwrap_or(OCTETS);
+        if media_type == PDF {
+            // A browser's own viewer of documents does not start in a sandbox; scripts of a document stay in there.
+            response.insert_header((
+                CONTENT_SECURITY_POLICY,
+                "object-src 'self'; script-src 'none'",
+            ));
+        }
         let form = Form::choose(&accept, media_type, None, true)?;
         let part = Part {
             content_type: form.content_type,

@@ -3,6 +3,7 @@
 mod any_steps;
 mod asking;
 mod guarding;
+mod identity;
 mod jobs;
 mod matching;
 mod recording;

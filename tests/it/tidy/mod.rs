@@ -70,13 +70,16 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Every text file at or below `path`, sorted; a path that does not exist gives none.
+/// Every text file at or below `path` that is ours, sorted; a path that does not exist gives none.
 fn sources(path: &str) -> Vec<Source> {
     let full = root().join(path);
     let mut found = Vec::new();
     if full.is_dir() {
         for entry in fs::read_dir(&full).expect("the folder can be read") {
             let name = entry.expect("an entry").file_name();
+            if name == "node_modules" {
+                continue;
+            }
             found.extend(sources(&format!("{path}/{}", name.to_string_lossy())));
         }
     } else if let Ok(text) = fs::read_to_string(&full) {

@@ -8,7 +8,7 @@ mod oracle;
 use std::collections::BTreeMap;
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::callers::{Caller, Credential, Forge, Kind};
 use crate::harness::{Answer, Server, instance, multipart};
@@ -26,10 +26,19 @@ enum Names {
     Store,
     /// Nothing, and it is for everybody.
     Public,
+    /// Nothing: whoever has an access token may.
+    SignIn,
+    /// A session, which no token is.
+    Session,
+    /// Nothing, on the administrative surface: 404 for everybody else (SH-2.5).
+    Admin,
 }
 
 /// Operation, what it names, and what `{part}` stands for.
 const ROWS: &[(&str, Names, &str)] = &[
+    ("createLink", Names::ListOfObject, ""),
+    ("createSession", Names::SignIn, ""),
+    ("deleteSession", Names::Session, ""),
     ("live", Names::Public, ""),
     ("ready", Names::Public, ""),
     ("retrieveBulkData", Names::Object, "7FE00010"),
@@ -40,6 +49,7 @@ const ROWS: &[(&str, Names, &str)] = &[
     ("retrieveSeriesMetadata", Names::Object, ""),
     ("retrieveStudy", Names::Object, ""),
     ("retrieveStudyMetadata", Names::Object, ""),
+    ("revoke", Names::Admin, ""),
     ("searchInstances", Names::Nothing, ""),
     ("searchInstancesOfSeries", Names::ListOfObject, ""),
     ("searchInstancesOfStudy", Names::ListOfObject, ""),
@@ -106,9 +116,21 @@ impl Operation {
             .replace("{part}", self.part)
     }
 
+    /// The body of an operation of `/api/v1` that takes one, about the study below `root`.
+    fn json(&self, root: &str) -> Option<Value> {
+        let at = format!("studies/{root}.1/series/{root}.1.1/instances/{root}.1.1.1");
+        Some(match self.id.as_str() {
+            "createLink" => json!({"resource": format!("/dicomweb/{at}/bulkdata/7FE00010")}),
+            "revoke" => json!({"signOut": {"issuer": "kura:local", "subject": "nobody"}}),
+            _ => return None,
+        })
+    }
+
     async fn call(&self, server: &Server, credential: &Credential, root: &str) -> Answer {
         let mut request = credential.request(server, self.method.clone(), &self.path(root));
-        if self.method == Method::POST {
+        if let Some(body) = self.json(root) {
+            request = request.json(&body);
+        } else if self.method == Method::POST {
             let (media_type, body) = multipart::write(&[study(root)]);
             request = request.header("content-type", media_type).body(body);
         }
@@ -181,6 +203,26 @@ async fn check(server: &Server, operation: &Operation, caller: &Caller) {
     let answer = operation.call(server, &caller.credential, THERE).await;
     let status = answer.status;
     match (operation.names, caller.kind) {
+        (Names::Session, _) => assert_eq!(status, 401, "{what}"),
+        (
+            Names::Admin,
+            Kind::Own | Kind::Foreign | Kind::WithoutScopes | Kind::ForeignWithoutScopes,
+        ) => {
+            assert_eq!(status, 404, "{what}");
+            let nowhere = Credential::Bearer("x".to_owned());
+            let path = format!("{}/x", operation.path(THERE));
+            let absent = nowhere.request(server, operation.method.clone(), &path);
+            // Whether the unread body costs the connection depends on when it arrives.
+            let absent = server.send(absent).await;
+            assert_eq!(
+                (absent.status, absent.text()),
+                (404, answer.text()),
+                "{what}"
+            );
+        }
+        (Names::SignIn, Kind::Foreign | Kind::WithoutScopes | Kind::ForeignWithoutScopes) => {
+            assert_eq!(status, 204, "{what}");
+        }
         (Names::Public, _) | (_, Kind::Own) => {
             assert!(
                 (200..300).contains(&status),
