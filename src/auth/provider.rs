@@ -58,6 +58,7 @@ struct Held {
     /// When an unknown name last asked for a fetch, and how often that has happened.
     asked_at: Option<Timestamp>,
     asked: u64,
+    is_fetching: bool,
 }
 
 impl Provider {
@@ -117,16 +118,33 @@ impl Provider {
     /// # Errors
     /// What is wrong, for whoever looks after the provider.
     pub async fn fetch_once(&self) -> Result<usize, FetchError> {
-        let serves = {
+        let asked_before = {
             let mut held = self.lock();
             held.tried_at = Some(self.clock.now());
+            held.is_fetching = true;
             held.asked
         };
         let fetched = self.fetch.keys().await;
+        let serves = {
+            let mut held = self.lock();
+            held.is_fetching = false;
+            // Whoever asks while a fetch runs may know of a key that is newer than it; the first set is new to all.
+            if held.fetched_at.is_none() {
+                held.asked
+            } else {
+                asked_before
+            }
+        };
         let outcome = match fetched {
             Ok(keys) => {
                 let count = keys.len();
-                self.take(keys);
+                if self.take(keys) {
+                    tracing::info!(
+                        issuer = self.fetch.issuer(),
+                        keys = count,
+                        "the keys of an identity provider are new"
+                    );
+                }
                 Ok(count)
             }
             Err(error) => {
@@ -181,6 +199,10 @@ impl Provider {
         if *self.served.borrow() < held.asked {
             return Some(held.asked);
         }
+        if held.is_fetching && held.fetched_at.is_none() {
+            held.asked = held.asked.saturating_add(1);
+            return Some(held.asked);
+        }
         if held
             .asked_at
             .is_some_and(|at| !is_past(at, ASKED_EVERY_S, now))
@@ -193,11 +215,13 @@ impl Provider {
         Some(held.asked)
     }
 
-    /// Puts a fetched set in the place of the old one, whose missing keys are kept for the tokens they have signed.
-    fn take(&self, keys: KeySet) {
+    /// Puts a fetched set in the place of the old one, whose missing keys are kept for the tokens they have signed; gives
+    /// whether it has keys that were not there.
+    fn take(&self, keys: KeySet) -> bool {
         let now = self.clock.now();
         let mut held = self.lock();
         let seen_at = held.fetched_at;
+        let has_new = !keys.clone().into_keys_not_in(&held.current).is_empty();
         let old = std::mem::replace(&mut held.current, keys);
         let gone: Vec<Key> = old.into_keys_not_in(&held.current);
         held.retired.extend(
@@ -208,7 +232,8 @@ impl Provider {
         let retired_s = self.retired_s;
         held.retired
             .retain(|(_, seen_at)| !is_past(*seen_at, retired_s, now));
-        held.fetched_at = Some(now);
+        let is_first = held.fetched_at.replace(now).is_none();
+        has_new || is_first
     }
 }
 

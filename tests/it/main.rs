@@ -19,6 +19,7 @@ mod crash;
 mod dicomweb;
 mod durability;
 mod harness;
+mod identity;
 mod openapi;
 mod python_client;
 mod tidy;
