@@ -2,13 +2,11 @@
 //! put together from pieces.
 
 mod headers;
-mod parts;
 pub mod read;
 #[cfg(test)]
 mod tests;
 pub mod write;
 
 pub use headers::{Headers, RelatedType};
-pub use parts::Parts;
 pub use read::{Event, Reader};
 pub use write::Boundary;

@@ -1,7 +1,7 @@
 //! A `multipart/related` body → parts, while it arrives (dicomweb.md T01 to T04, T11, T52).
 //!
 //! [`Reader`] is the grammar: fed chunks, it gives events, and never holds more than one chunk, a boundary and a header
-//! block. [`Parts`](super::Parts) feeds it from a stream.
+//! block. Whoever has the body feeds it.
 //!
 //! ```text
 //! preamble  LF --b  padding  LF  headers  LF LF  data  LF --b  padding  LF …  LF --b--  epilogue

@@ -1,9 +1,6 @@
 //! Bodies as senders write them, cut as networks cut them.
 
-use std::convert::Infallible;
-
 use bytes::{Bytes, BytesMut};
-use futures::stream;
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -208,37 +205,6 @@ fn what_is_written_is_read_back() {
         )
     });
     assert_eq!(parts, expected);
-}
-
-#[tokio::test]
-async fn parts_are_pulled_from_a_stream() {
-    let chunks = [
-        "--b\r\n\r\nskip",
-        "ped\r\n--b\r\nContent-Type: a/b\r\n\r",
-        "\nda",
-        "ta\r\n--b--",
-    ];
-    let body =
-        stream::iter(chunks.map(|chunk| Ok::<_, Infallible>(Bytes::from_static(chunk.as_bytes()))));
-    let mut parts = Parts::new(body, "b");
-    assert!(parts.next_part().await.unwrap().is_some());
-    let headers = parts.next_part().await.unwrap().unwrap();
-    assert_eq!(headers.content_type(), Some("a/b"));
-    assert_eq!(parts.chunk().await.unwrap().unwrap(), "da");
-    assert_eq!(parts.chunk().await.unwrap().unwrap(), "ta");
-    assert_eq!(parts.chunk().await.unwrap(), None);
-    assert_eq!(parts.next_part().await.unwrap(), None);
-    assert_eq!(parts.next_part().await.unwrap(), None);
-}
-
-#[tokio::test]
-async fn t52_a_stream_that_fails_is_no_end() {
-    let broken = std::io::Error::other("reset");
-    let chunks = [Ok(Bytes::from_static(b"--b\r\n\r\nda")), Err(broken)];
-    let mut parts = Parts::new(stream::iter(chunks), "b");
-    assert!(parts.next_part().await.unwrap().is_some());
-    assert_eq!(parts.chunk().await.unwrap().unwrap(), "da");
-    assert_eq!(parts.chunk().await.unwrap_err().kind(), Kind::Invalid);
 }
 
 /// Bytes that are often parts of boundaries and headers.
