@@ -1,13 +1,12 @@
 //! The one place where things are built: configuration → archive, rights, listeners.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::{HttpServer, web};
+use actix_web::web;
 use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::Archive;
@@ -16,17 +15,18 @@ use crate::auth::{Authenticator, Issuer, Keys, LinkKey, Provider};
 use crate::config::{Config, IssuerConfig};
 use crate::error::{Error, Kind, Result};
 use crate::http::caller::Gate;
+use crate::http::metrics::Metrics;
+use crate::http::server::Settings;
 use crate::http::urls::{Address, Urls};
 use crate::http::{self, State};
 use crate::index::Index;
 use crate::model::Clock;
 use crate::storage::Vault;
-use crate::worker::{Settings, Worker};
+use crate::telemetry::Telemetry;
+use crate::worker::{self, Worker};
 
-/// Idle connections are closed after this time. Viewers keep many open and come back within a minute.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// Headers must have arrived by then.
-const HEADERS_WITHIN: Duration = Duration::from_secs(30);
+/// What counts the process keeps is put in order this often, whether anybody reads it or not.
+const UPKEEP: Duration = Duration::from_secs(5);
 
 /// What a process has opened.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub struct App {
     config: Config,
     archive: Archive,
     key: LocalKey,
+    /// Cancelled when the process is told to stop.
+    stopping: CancellationToken,
 }
 
 impl App {
@@ -58,11 +60,13 @@ impl App {
             None => LocalKey::load_or_create(&config.data.join("local-key.pem"))?,
         };
         let archive = Archive::new(index, vault, clock, Handle::current())
-            .with_bin_days(config.storage.bin_days);
+            .with_bin_days(config.storage.bin_days)
+            .with_limits(config.limits.of_stores());
         Ok(Self {
             config,
             archive,
             key,
+            stopping: CancellationToken::new(),
         })
     }
 
@@ -104,76 +108,94 @@ impl App {
             LinkKey::new(&self.key),
             address.clone(),
         ));
-        let state = web::Data::new(State::new(self.archive.clone(), address));
-        let mut server = HttpServer::new(move || http::app(state.clone(), gate.clone()))
-            .keep_alive(KEEP_ALIVE)
-            .client_request_timeout(HEADERS_WITHIN)
-            .shutdown_timeout(self.config.shutdown_timeout_s);
-        if let Some(workers) = self.config.workers {
-            server = server.workers(workers);
-        }
-        let server = server.bind(&self.config.listen).map_err(|e| {
-            Error::invalid(format!(
-                "cannot listen on {}: {e}; set KURA_LISTEN",
-                self.config.listen
-            ))
-        })?;
-        let address = server.addrs().first().copied();
+        let metrics = self.metrics()?;
+        let state = State::new(self.archive.clone(), address);
+        let state = state.operated(
+            self.config.limits.of_requests(),
+            Some(metrics),
+            self.stopping.clone(),
+        );
+        let state = web::Data::new(state);
+        let limits = &self.config.limits;
+        let settings = Settings {
+            workers: self.config.workers,
+            idle: Duration::from_secs(limits.idle_timeout_s),
+            head: Duration::from_secs(limits.header_timeout_s),
+            shutdown_timeout_s: self.config.shutdown_timeout_s,
+            shutdown_delay: Duration::from_secs(self.config.shutdown_delay_s),
+        };
+        let listeners = bind(&self.config.listen, "KURA_LISTEN")?;
+        let address = listeners.first().and_then(|bound| bound.local_addr().ok());
         let address = address.ok_or_else(|| Error::new(Kind::Internal, "no address was bound"))?;
-        Ok((server.run(), address))
+        let for_metrics = match &self.config.metrics.listen {
+            Some(listen) => bind(listen, "KURA_METRICS__LISTEN")?,
+            None => Vec::new(),
+        };
+        for bound in &for_metrics {
+            if let Ok(address) = bound.local_addr() {
+                tracing::info!(address = %format_args!("http://{address}"), "metrics are served");
+            }
+        }
+        let server = http::server::start(&state, &gate, &settings, listeners, for_metrics)
+            .map_err(|e| Error::internal("the server cannot be started", e))?;
+        Ok((server, address))
     }
 
-    /// Serves, and does due work beside, until SIGINT or SIGTERM: requests in flight are finished, jobs are finished or
-    /// given back.
+    /// Serves, and does due work beside, until SIGINT or SIGTERM: requests in flight are finished, stores whose sender is
+    /// gone are sealed, jobs are finished or given back.
     ///
     /// # Errors
     /// `Kind::Internal` if the server breaks off.
     pub async fn run(&self, server: Server) -> Result<()> {
-        let stop = CancellationToken::new();
         let serve = async {
             let ended = server.await;
-            stop.cancel();
+            self.stopping.cancel();
             ended.map_err(|e| Error::internal("the server broke off", e))
         };
-        let told = async {
-            tokio::select! {
-                told = told_to_stop() => told.map(|()| stop.cancel()),
-                () = stop.cancelled() => Ok(()),
-            }
-        };
-        let (ended, told, ()) = futures::join!(serve, told, self.work(&stop));
-        ended.and(told)
+        let (ended, ()) = futures::join!(serve, self.work());
+        self.settle().await;
+        ended
     }
 
-    /// Does due work until `stop`, if this process is to.
-    async fn work(&self, stop: &CancellationToken) {
+    /// Does due work until the process is told to stop, if this process is to.
+    async fn work(&self) {
         let worker = &self.config.worker;
         if worker.enabled {
-            let settings = Settings {
+            let settings = worker::Settings {
                 concurrency: worker.concurrency,
                 lease: worker.lease(),
                 poll: worker.poll(),
                 stop_within: Duration::from_secs(self.config.shutdown_timeout_s),
             };
             Worker::new(self.archive.clone(), settings)
-                .run(stop.clone())
+                .run(self.stopping.clone())
                 .await;
         }
     }
-}
 
-/// Waits for SIGINT or SIGTERM, which the server hears too.
-async fn told_to_stop() -> Result<()> {
-    let listen = |kind| signal(kind).map_err(|e| Error::internal("signals cannot be heard", e));
-    let (mut interrupt, mut terminate) = (
-        listen(SignalKind::interrupt())?,
-        listen(SignalKind::terminate())?,
-    );
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+    /// Starts keeping metrics.
+    fn metrics(&self) -> Result<Metrics> {
+        let handle = Telemetry::metrics()?;
+        let (upkeep, archive) = (handle.clone(), self.archive.clone());
+        Handle::current().spawn(async move {
+            let mut tick = tokio::time::interval(UPKEEP);
+            loop {
+                tick.tick().await;
+                #[expect(clippy::cast_precision_loss, reason = "a count of a few")]
+                metrics::gauge!("kura_stores_under_way").set(archive.stores_under_way() as f64);
+                upkeep.run_upkeep();
+            }
+        });
+        Ok(Metrics::of(handle))
     }
-    Ok(())
+
+    /// Waits until what was complete of every store is sealed, after the server has ended.
+    async fn settle(&self) {
+        let limit = Duration::from_secs(self.config.shutdown_timeout_s.max(1));
+        if !self.archive.settled(limit).await {
+            tracing::warn!("stopped while a store was being sealed: its sender was told nothing");
+        }
+    }
 }
 
 /// Chooses what the process encrypts with and how it reaches object stores: once, before anything else (stack.md 2.4). Two
@@ -238,6 +260,11 @@ pub async fn check_issuers(config: &Config) -> Result<()> {
 fn provider(written: &IssuerConfig, clock: &Clock) -> Result<Provider> {
     let jwks_uri = written.jwks_uri.as_deref();
     Provider::new(&written.issuer, jwks_uri, written.max_life_s, clock.clone())
+}
+
+fn bind(listen: &str, key: &str) -> Result<Vec<TcpListener>> {
+    http::server::bind(listen)
+        .map_err(|e| Error::invalid(format!("cannot listen on {listen}: {e}; set {key}")))
 }
 
 /// Makes the data folder.

@@ -128,3 +128,36 @@ impl std::error::Error for Error {
         }
     }
 }
+
+/// An error and what caused it, outermost first, in one line for the log.
+pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut at = error.source();
+    while let Some(cause) = at {
+        let text = cause.to_string();
+        // Many errors repeat their cause in their own words.
+        if !line.ends_with(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        at = cause.source();
+    }
+    line.replace(char::is_control, " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_stand_in_one_line_and_once() {
+        let inner = Error::new(Kind::Full, "no room\nleft");
+        let outer = Error::unavailable("the store did not take the bytes", inner);
+        assert_eq!(
+            causes(&outer),
+            "the store did not take the bytes: no room left"
+        );
+        let again = Error::internal("a", Error::internal("b: c", Error::new(Kind::Full, "c")));
+        assert_eq!(causes(&again), "a: b: c");
+    }
+}

@@ -16,6 +16,7 @@ pub mod auth;
 pub mod dicom;
 pub mod error;
 pub mod index;
+pub mod measure;
 pub mod storage;
 
 pub mod model;

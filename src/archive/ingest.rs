@@ -13,17 +13,13 @@ use tokio::sync::mpsc;
 use super::Archive;
 use super::ingest_part::{Part, Staged};
 use crate::auth::StoreGrant;
-use crate::dicom::conformance::{CANNOT_UNDERSTAND, Checked, Refusal};
+use crate::dicom::conformance::{CANNOT_UNDERSTAND, Checked, OUT_OF_RESOURCES, Refusal, TOO_LONG};
 use crate::dicom::store_response::StoreOutcome;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, causes};
 use crate::index::Candidate;
 use crate::index::record::{NewInstance, NewPack, Recorded, is_in_use};
 use crate::model::{PackId, SopInstanceUid, StudyUid};
 use crate::storage::{PackWriter, Sealed, seal_all};
-
-/// Packs of different studies that one request keeps open. A request that mixes more studies seals the one it used least
-/// recently; each open pack costs a write buffer.
-const MAX_OPEN_PACKS: usize = 8;
 
 /// Messages between the door and the task: each holds at most one chunk as it came from the socket.
 const QUEUE: usize = 2;
@@ -39,6 +35,8 @@ pub enum Input {
     End,
     /// The part, or what should have been one, is broken.
     Broken(String),
+    /// The request is longer than it may be: the part, or what would have been one, is refused for it.
+    TooLong(String),
 }
 
 /// How a request wants its parts stored.
@@ -86,6 +84,9 @@ impl Archive {
             open: Vec::new(),
             staged: HashMap::new(),
             repeats: Vec::new(),
+            kept_bytes: 0,
+            stored_bytes: None,
+            own_issuers: None,
             outcomes: Vec::new(),
         };
         Ingest {
@@ -121,6 +122,12 @@ struct Batch {
     staged: HashMap<SopInstanceUid, ([u8; 32], usize)>,
     /// Slots of parts that repeat another byte for byte, with the slot of that one: what becomes of it is their outcome.
     repeats: Vec<(usize, usize)>,
+    /// Bytes that this request keeps.
+    kept_bytes: u64,
+    /// What the facility held when this request began to keep; asked for where it has a quota.
+    stored_bytes: Option<u64>,
+    /// The issuers of the facility; asked for when an object names one.
+    own_issuers: Option<Vec<String>>,
     /// One slot a part; `None` until its pack is recorded.
     outcomes: Vec<Option<StoreOutcome>>,
 }
@@ -134,10 +141,12 @@ impl Batch {
         };
         self.settle_repeats();
         if let Err(error) = sealed {
-            tracing::error!(error = %error, cause = ?std::error::Error::source(&error), "store failed");
+            tracing::error!(causes = causes(&error), "store failed");
             self.give_up(&error).await?;
         }
-        Ok(self.outcomes.into_iter().flatten().collect())
+        let outcomes: Vec<StoreOutcome> = self.outcomes.into_iter().flatten().collect();
+        outcomes.iter().for_each(count);
+        Ok(outcomes)
     }
 
     /// Takes parts until the sender is gone.
@@ -168,6 +177,14 @@ impl Batch {
                     self.discard(&part);
                     self.settle(part.broken(text));
                 }
+                Input::TooLong(text) => {
+                    let part = part.take().unwrap_or_else(|| {
+                        self.outcomes.push(None);
+                        Part::new()
+                    });
+                    self.discard(&part);
+                    self.settle(part.refused(TOO_LONG, text));
+                }
             }
         }
         if let Some(part) = part {
@@ -180,6 +197,7 @@ impl Batch {
     /// Scans a piece of a part and writes it to the pack of its study, as soon as that is known.
     async fn take(&mut self, part: &mut Part, bytes: Bytes) -> Result<()> {
         part.scan(&bytes);
+        part.keep_to(self.max_instance_bytes());
         if part.is_refused() {
             return Ok(());
         }
@@ -195,6 +213,11 @@ impl Batch {
         if part.pack.is_none()
             && let Some(study) = part.study()
         {
+            // What the facility does not take is not written at all.
+            if let Some(refusal) = part.refusal_by(&self.grant.facility().policy) {
+                part.refuse_with(refusal);
+                return Ok(());
+            }
             self.open_pack(&study).await?;
             let writer = self.writer(&study)?;
             writer.start_part();
@@ -216,6 +239,11 @@ impl Batch {
                 return Ok(());
             }
         };
+        if let Some(refusal) = part.refusal_by(&self.grant.facility().policy) {
+            self.discard(&part);
+            self.refuse(refusal);
+            return Ok(());
+        }
         // Of a file of a few bytes the scanner tells nothing before it has ended.
         self.place(&mut part).await?;
         let study = checked.study.clone();
@@ -233,8 +261,22 @@ impl Batch {
             }
             return Ok(());
         }
+        let bytes = part.byte_count();
+        if self.is_over_quota(bytes).await? {
+            self.discard(&part);
+            self.settle(part.refused(
+                OUT_OF_RESOURCES,
+                "the quota of the facility is used up".to_owned(),
+            ));
+            return Ok(());
+        }
         let slot = self.outcomes.len().saturating_sub(1);
-        let (staged, entry, json) = part.stage(checked, slot, &self.options.base_url);
+        let (mut staged, entry, json) = part.stage(checked, slot, &self.options.base_url);
+        if let Some(issuer) = staged.issuer_of_patient_id()
+            && self.is_foreign(&issuer).await?
+        {
+            staged.coerce(issuer, self.archive.clock.now());
+        }
         let at = self.position(&study)?;
         match self.open[at].writer.keep(entry, &json).await {
             Ok(()) => {}
@@ -244,6 +286,7 @@ impl Batch {
             }
             Err(error) => return Err(error),
         }
+        self.kept_bytes = self.kept_bytes.saturating_add(bytes);
         let brought = (digest, staged.slot);
         self.staged.insert(staged.path.instance.clone(), brought);
         self.open[at].staged.push(staged);
@@ -253,6 +296,40 @@ impl Batch {
             self.seal_from(self.open.len() - 1).await?;
         }
         Ok(())
+    }
+
+    /// The longest instance: the facility's own rule wins over that of the server (T12).
+    fn max_instance_bytes(&self) -> Option<u64> {
+        let policy = &self.grant.facility().policy;
+        policy
+            .max_instance_bytes
+            .or(self.archive.limits.instance_bytes)
+    }
+
+    /// Whether `bytes` more are more than the facility may hold (T29). Requests that run at the same time do not see each
+    /// other's bytes before they are recorded, so a quota can be passed by what they carry.
+    async fn is_over_quota(&mut self, bytes: u64) -> Result<bool> {
+        let Some(quota) = self.grant.facility().policy.quota_bytes else {
+            return Ok(false);
+        };
+        let stored = if let Some(stored) = self.stored_bytes {
+            stored
+        } else {
+            let stored = self.archive.index.stored_bytes(&self.grant).await?;
+            *self.stored_bytes.insert(stored)
+        };
+        Ok(stored.saturating_add(self.kept_bytes).saturating_add(bytes) > quota)
+    }
+
+    /// Whether an issuer is none of the facility's own, so that the index keeps the patient under another (T32, SH-1.1).
+    async fn is_foreign(&mut self, issuer: &str) -> Result<bool> {
+        let own = if let Some(own) = &self.own_issuers {
+            own
+        } else {
+            let own = self.archive.index.own_issuers(&self.grant).await?;
+            self.own_issuers.insert(own)
+        };
+        Ok(!own.iter().any(|own| own == issuer))
     }
 
     /// What to answer for a UID that is stored, or staged in this request, already (T21, T22, T36, T37); `None` where the
@@ -318,6 +395,7 @@ impl Batch {
     async fn record(&mut self, packs: &[NewPack], staged: Vec<Vec<Staged>>) -> Result<()> {
         let recorded = self.archive.index.record_batch(&self.grant, packs).await?;
         for (pack, (recorded, staged)) in packs.iter().zip(recorded.iter().zip(staged)) {
+            tracing::debug!(study = %pack.study, instances = pack.instances.len(), bytes = pack.byte_count, "sealed");
             if !is_in_use(recorded) {
                 self.drop_orphan(pack).await;
             }
@@ -349,9 +427,9 @@ impl Batch {
         if !self.outcomes.iter().flatten().any(StoreOutcome::is_stored) {
             return Err(Error::new(error.kind(), error.detail().to_owned()));
         }
-        // A700: out of resources; 0110: processing failure (PS3.4 table B.2-1).
+        // 0110: processing failure (PS3.4 table B.2-1).
         let code = if error.kind() == Kind::Full {
-            0xA700
+            OUT_OF_RESOURCES
         } else {
             0x0110
         };
@@ -373,9 +451,9 @@ impl Batch {
             self.open.push(open);
             return Ok(());
         }
-        if self.open.len() == MAX_OPEN_PACKS {
+        if !self.open.is_empty() && self.open.len() >= self.archive.limits.open_packs {
             self.open.rotate_left(1);
-            self.seal_from(MAX_OPEN_PACKS - 1).await?;
+            self.seal_from(self.open.len() - 1).await?;
         }
         let clock = &self.archive.clock;
         let writer = PackWriter::begin(
@@ -423,6 +501,21 @@ impl Batch {
             *last = Some(outcome);
         }
     }
+}
+
+/// Counts what became of a part, by the reason that the answer gives.
+fn count(outcome: &StoreOutcome) {
+    let (outcome, reason) = match outcome {
+        StoreOutcome::Stored { warning: None, .. } => ("stored", None),
+        StoreOutcome::Stored {
+            warning: Some((code, _)),
+            ..
+        } => ("warning", Some(*code)),
+        StoreOutcome::Refused { code, .. } => ("refused", Some(*code)),
+    };
+    let reason = reason.map(|code| format!("{code:04X}")).unwrap_or_default();
+    metrics::counter!("kura_store_instances_total", "outcome" => outcome, "reason" => reason)
+        .increment(1);
 }
 
 /// What the index is told of a sealed pack.

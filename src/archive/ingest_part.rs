@@ -3,15 +3,19 @@
 use bytes::Bytes;
 
 use crate::dicom::collect::Collector;
-use crate::dicom::conformance::{self, BREAKS_RULES, CANNOT_UNDERSTAND, Checked, Refusal};
+use crate::dicom::conformance::{
+    self, BREAKS_RULES, CANNOT_UNDERSTAND, CLASS_REFUSED, COERCED, Checked, Refusal,
+    SYNTAX_REFUSED, TOO_LONG,
+};
 use crate::dicom::extract;
 use crate::dicom::frames::FrameTable;
 use crate::dicom::json;
 use crate::dicom::scan::{Limits, Scanner};
-use crate::dicom::store_response::StoreOutcome;
+use crate::dicom::store_response::{Coerced, StoreOutcome};
 use crate::index::record::Recorded;
 use crate::model::{
-    AttributeSet, Class, InstancePath, SopClassUid, SopInstanceUid, StudyUid, TransferSyntax,
+    AttributeSet, Class, FacilityPolicy, InstancePath, SopClassUid, SopInstanceUid, StudyUid, Tag,
+    Timestamp, TransferSyntax,
 };
 use crate::storage::Entry;
 
@@ -19,12 +23,16 @@ use crate::storage::Entry;
 /// is more than any object has.
 const MAX_HELD_BYTES: usize = 16 << 20;
 
+const PATIENT_ID: Tag = Tag(0x0010, 0x0020);
+const ISSUER_OF_PATIENT_ID: Tag = Tag(0x0010, 0x0021);
+
 /// A part that is arriving.
 pub(super) struct Part {
     scanner: Scanner,
     collector: Collector,
     held: Vec<Bytes>,
     held_bytes: usize,
+    byte_count: u64,
     refusal: Option<Refusal>,
     /// The study in whose pack the bytes lie, once they do.
     pub(super) pack: Option<StudyUid>,
@@ -40,6 +48,7 @@ pub(super) struct Staged {
     pub(super) class: Class,
     pub(super) attributes: AttributeSet,
     warning: Option<(u16, String)>,
+    coerced: Option<Coerced>,
 }
 
 impl Part {
@@ -49,6 +58,7 @@ impl Part {
             collector: Collector::new(),
             held: Vec::new(),
             held_bytes: 0,
+            byte_count: 0,
             refusal: None,
             pack: None,
         }
@@ -60,11 +70,40 @@ impl Part {
 
     /// Reads on; the first thing that is wrong refuses the part.
     pub(super) fn scan(&mut self, bytes: &[u8]) {
+        self.byte_count = self.byte_count.saturating_add(bytes.len() as u64);
         if self.refusal.is_none()
             && let Err(error) = self.scanner.feed(bytes, &mut self.collector)
         {
             self.refuse_with(Refusal::of_scan(&error, &self.collector));
         }
+    }
+
+    /// How many bytes have come.
+    pub(super) fn byte_count(&self) -> u64 {
+        self.byte_count
+    }
+
+    /// Refuses what is longer than `limit` (T12).
+    pub(super) fn keep_to(&mut self, limit: Option<u64>) {
+        if let Some(limit) = limit.filter(|limit| self.byte_count > *limit) {
+            let text = format!("longer than the {limit} bytes that are taken");
+            self.refuse_with(self.refusal(TOO_LONG, text));
+        }
+    }
+
+    /// Why the facility does not take it, if it does not (T26, T27).
+    pub(super) fn refusal_by(&self, policy: &FacilityPolicy) -> Option<Refusal> {
+        let syntax = &self.collector.head().meta.transfer_syntax_uid;
+        let class = self.collector.sop_class_uid().unwrap_or_default();
+        if policy.refused_sop_classes.contains(class) {
+            let text = "the facility does not take this SOP class";
+            return Some(self.refusal(CLASS_REFUSED, text.to_owned()));
+        }
+        if policy.refused_transfer_syntaxes.contains(syntax) {
+            let text = "the facility does not take this transfer syntax";
+            return Some(self.refusal(SYNTAX_REFUSED, text.to_owned()));
+        }
+        None
     }
 
     /// Holds bytes until the study is known.
@@ -144,6 +183,7 @@ impl Part {
             path,
             sop_class: checked.sop_class,
             warning: warning.chain(odd).next(),
+            coerced: None,
         };
         (staged, entry, json)
     }
@@ -153,17 +193,26 @@ impl Part {
         self.not_understood(text).into()
     }
 
+    /// The outcome of a part that is refused for another reason than what it holds.
+    pub(super) fn refused(&self, code: u16, text: String) -> StoreOutcome {
+        self.refusal(code, text).into()
+    }
+
     fn not_understood(&self, text: String) -> Refusal {
+        self.refusal(CANNOT_UNDERSTAND, text)
+    }
+
+    fn refusal(&self, code: u16, text: String) -> Refusal {
         let known = |uid: Option<&str>| uid.map(str::to_owned);
         Refusal {
-            code: CANNOT_UNDERSTAND,
+            code,
             text,
             sop_class: known(self.collector.sop_class_uid()),
             sop_instance: known(self.collector.sop_instance_uid()),
         }
     }
 
-    fn refuse_with(&mut self, refusal: Refusal) {
+    pub(super) fn refuse_with(&mut self, refusal: Refusal) {
         self.refusal = Some(refusal);
         self.held = Vec::new();
     }
@@ -172,7 +221,32 @@ impl Part {
 impl Staged {
     /// Stored, with its warning if it has one (T20, T32 to T35).
     pub(super) fn stored(&self) -> StoreOutcome {
-        stored(&self.path, &self.sop_class, self.warning.clone())
+        StoreOutcome::Stored {
+            path: self.path.clone(),
+            sop_class: self.sop_class.clone(),
+            warning: self.warning.clone(),
+            coerced: self.coerced.clone(),
+        }
+    }
+
+    /// The issuer that the object names for its patient number, if it has both.
+    pub(super) fn issuer_of_patient_id(&self) -> Option<String> {
+        let text = |tag| {
+            let text = self.attributes.text(tag)?.trim();
+            (!text.is_empty()).then(|| text.to_owned())
+        };
+        text(PATIENT_ID)?;
+        text(ISSUER_OF_PATIENT_ID)
+    }
+
+    /// Notes that the index keeps the patient under another issuer than the object names (T32).
+    pub(super) fn coerce(&mut self, issuer: String, at: Timestamp) {
+        let text = "(0010,0021) IssuerOfPatientID is none of this facility".to_owned();
+        self.warning = Some((COERCED, text));
+        self.coerced = Some(Coerced {
+            issuer_of_patient_id: issuer,
+            at,
+        });
     }
 
     /// What its batch made of it.
@@ -201,7 +275,12 @@ impl Checked {
 
     /// The answer for an instance that is there already, byte for byte (T21).
     pub(super) fn stored(&self) -> StoreOutcome {
-        stored(&self.path(), &self.sop_class, None)
+        StoreOutcome::Stored {
+            path: self.path(),
+            sop_class: self.sop_class.clone(),
+            warning: None,
+            coerced: None,
+        }
     }
 
     /// The answer for a UID that is known, where it needs no writing; `None` where the instance is to be written.
@@ -226,18 +305,6 @@ fn why_not(what: Recorded) -> Option<&'static str> {
         Recorded::Conflict => Some("another object is stored under this SOP Instance UID"),
         Recorded::InBin => Some("this SOP Instance UID is in the bin and can be restored there"),
         Recorded::Erased => Some("this SOP Instance UID was erased and is not taken again"),
-    }
-}
-
-fn stored(
-    path: &InstancePath,
-    sop_class: &SopClassUid,
-    warning: Option<(u16, String)>,
-) -> StoreOutcome {
-    StoreOutcome::Stored {
-        path: path.clone(),
-        sop_class: sop_class.clone(),
-        warning,
     }
 }
 

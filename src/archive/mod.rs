@@ -4,6 +4,7 @@
 
 pub mod ingest;
 mod ingest_part;
+mod limits;
 pub mod metadata;
 pub mod remove;
 pub mod retrieve;
@@ -11,10 +12,14 @@ mod through;
 pub mod walk;
 
 use std::future::Future;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument as _, Span, debug_span};
 
+pub use self::limits::StoreLimits;
 use crate::auth::Access;
 use crate::index::{Catalog, Index};
 use crate::model::Clock;
@@ -28,6 +33,9 @@ pub struct Archive {
     clock: Clock,
     runtime: Handle,
     bin_days: u32,
+    limits: StoreLimits,
+    /// Stores under way.
+    stores: TaskTracker,
 }
 
 impl Archive {
@@ -39,6 +47,8 @@ impl Archive {
             clock,
             runtime,
             bin_days: remove::LEAST_BIN_DAYS,
+            limits: StoreLimits::default(),
+            stores: TaskTracker::new(),
         }
     }
 
@@ -49,6 +59,31 @@ impl Archive {
             bin_days: days.max(remove::LEAST_BIN_DAYS),
             ..self
         }
+    }
+
+    /// The same archive with other limits of stores.
+    #[must_use]
+    pub fn with_limits(mut self, limits: StoreLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The limits of stores.
+    pub fn limits(&self) -> StoreLimits {
+        self.limits
+    }
+
+    /// Stores under way in this process. One whose client hung up counts until what was complete of it is sealed.
+    pub fn stores_under_way(&self) -> usize {
+        self.stores.len()
+    }
+
+    /// Waits until no store is under way, at most for `limit`; gives whether that came true.
+    pub async fn settled(&self, limit: Duration) -> bool {
+        self.stores.close();
+        tokio::time::timeout(limit, self.stores.wait())
+            .await
+            .is_ok()
     }
 
     /// The index as `access` may see it: the only way to patient rows.
@@ -77,6 +112,10 @@ impl Archive {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> JoinHandle<T> {
-        self.runtime.spawn(work)
+        // The lines that it logs carry the id of the request, which may be over before it is.
+        let request = Span::current();
+        let work = async move { work.instrument(debug_span!("ingest")).await };
+        self.stores
+            .spawn_on(work.instrument(request), &self.runtime)
     }
 }

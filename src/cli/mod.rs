@@ -86,19 +86,23 @@ fn start(cli: Cli) -> Result<()> {
         return openapi::run();
     }
     let config = Config::load(&cli.flags)?;
-    telemetry::init(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|e| Error::internal("the threads cannot be started", e))?;
-    runtime.block_on(async {
-        match cli.command {
-            Command::Migrate => migrate::run(config).await,
-            Command::Demo => demo::run(&App::open(config).await?).await,
-            Command::Serve(arguments) => serve::run(config, &arguments).await,
-            Command::Facility(command) => facility::run(&App::open(config).await?, command).await,
-            Command::Token(arguments) => token::run(&App::open(config).await?, arguments).await,
-            Command::Openapi => openapi::run(),
-        }
-    })
+    let telemetry = telemetry::init(&config, runtime.handle())?;
+    let ended = runtime.block_on(run_command(config, cli.command));
+    telemetry.end();
+    ended
+}
+
+async fn run_command(config: Config, command: Command) -> Result<()> {
+    match command {
+        Command::Migrate => migrate::run(config).await,
+        Command::Demo => demo::run(&App::open(config).await?).await,
+        Command::Serve(arguments) => serve::run(config, &arguments).await,
+        Command::Facility(command) => facility::run(&App::open(config).await?, command).await,
+        Command::Token(arguments) => token::run(&App::open(config).await?, arguments).await,
+        Command::Openapi => openapi::run(),
+    }
 }

@@ -3,13 +3,18 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::{Auth, Config, ServiceUrl, Written, WrittenAuth, issuers};
+use super::{Auth, Config, Limits, ServiceUrl, Traces, Written, WrittenAuth, issuers};
 use crate::{Error, Result};
 
 impl Written {
     /// Checks each value and fills in the defaults that depend on others.
     pub(super) fn check(self) -> Result<Config> {
-        check_listen(&self.listen)?;
+        check_listen("listen", &self.listen)?;
+        if let Some(listen) = &self.metrics.listen {
+            check_listen("metrics.listen", listen)?;
+        }
+        check_limits(&self.limits)?;
+        check_traces(&self.telemetry)?;
         let data = absolute(&self.data)?;
         let database = self
             .database_url
@@ -43,9 +48,13 @@ impl Written {
             log_format: self.log_format,
             workers: self.workers,
             shutdown_timeout_s: self.shutdown_timeout_s,
+            shutdown_delay_s: self.shutdown_delay_s,
             auth: self.auth.check()?,
             worker: self.worker.check()?,
             storage: self.storage.check()?,
+            limits: self.limits,
+            telemetry: self.telemetry,
+            metrics: self.metrics,
         })
     }
 }
@@ -72,7 +81,40 @@ pub(super) fn wrong(key: &str, takes: &str) -> Error {
     Error::invalid(format!("configuration: {key} takes {takes}"))
 }
 
-fn check_listen(listen: &str) -> Result<()> {
+fn check_limits(limits: &Limits) -> Result<()> {
+    let optional = [
+        ("limits.request_bytes", limits.request_bytes),
+        ("limits.instance_bytes", limits.instance_bytes),
+    ];
+    let set = optional
+        .into_iter()
+        .filter_map(|(key, limit)| Some((key, limit?)));
+    match limits
+        .counts()
+        .into_iter()
+        .chain(set)
+        .find(|(_, count)| *count == 0)
+    {
+        Some((key, _)) => Err(wrong(key, "1 or more")),
+        None => Ok(()),
+    }
+}
+
+fn check_traces(traces: &Traces) -> Result<()> {
+    if !(0.0..=1.0).contains(&traces.sampling) {
+        return Err(wrong("telemetry.sampling", "a number from 0 to 1"));
+    }
+    let is_web = |url: &String| url.starts_with("http://") || url.starts_with("https://");
+    match &traces.otlp_endpoint {
+        Some(url) if !is_web(url) => Err(wrong(
+            "telemetry.otlp_endpoint",
+            "an http or https address, http://127.0.0.1:4318 for one",
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn check_listen(key: &str, listen: &str) -> Result<()> {
     let named = listen.rsplit_once(':').is_some_and(|(host, port)| {
         let host_fits = host.parse::<IpAddr>().is_ok()
             || host
@@ -83,7 +125,7 @@ fn check_listen(listen: &str) -> Result<()> {
     if named || listen.parse::<SocketAddr>().is_ok() {
         return Ok(());
     }
-    Err(wrong("listen", "host:port, for example 127.0.0.1:8080"))
+    Err(wrong(key, "host:port, for example 127.0.0.1:8080"))
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

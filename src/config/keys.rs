@@ -40,6 +40,7 @@ pub static KEYS: &[Key] = &[
     key("log_format", TEXT, "`auto`", "`human`, `json`, or `auto`: human on a terminal"),
     key("workers", PARSED, "one per core", "threads that answer requests"),
     key("shutdown_timeout_s", PARSED, "`30`", "seconds that running requests have left after a stop"),
+    key("shutdown_delay_s", PARSED, "`0`", "seconds between a stop and the closing of the address, in which `/health/ready` says 503 already"),
     key("auth.strong_max_age_s", PARSED, "`900`", "how old a sign-in with two factors may be for what needs one, such as a deletion"),
     key("auth.local_issuer", PARSED, "`true` without issuers", "accept tokens signed with the local key"),
     key("auth.issuers", PARSED, "none", "identity providers, see Sign-in"),
@@ -52,6 +53,20 @@ pub static KEYS: &[Key] = &[
     key("storage.replaced_grace_s", PARSED, "`86400`", "seconds for which replaced packs are kept for those who still read them"),
     key("storage.orphan_age_s", PARSED, "`86400`", "seconds after which an object that no row knows is dropped"),
     key("storage.bin_days", PARSED, "`14`", "days in which what was deleted can be restored; never fewer than 14"),
+    key("limits.request_line_bytes", PARSED, "`65000`", "longest request target; 414 beyond it, 400 beyond 65,534"),
+    key("limits.header_bytes", PARSED, "`65536`", "all headers of a request; 431 beyond it, at most 96 headers"),
+    key("limits.header_timeout_s", PARSED, "`30`", "seconds that the head of a request may take to arrive; 408 beyond it"),
+    key("limits.idle_timeout_s", PARSED, "`75`", "seconds after which an idle connection is closed"),
+    key("limits.requests", PARSED, "`1024`", "requests under way at a time; 503 beyond it"),
+    key("limits.uploads", PARSED, "`256`", "stores under way at a time, each with up to 32 MiB of buffers; 503 beyond it"),
+    key("limits.request_bytes", PARSED, "none", "longest body of a store, expanded; 413 beyond it. A facility's `max_request_bytes` wins"),
+    key("limits.instance_bytes", PARSED, "none", "longest instance; failure A701 beyond it. A facility's `max_instance_bytes` wins"),
+    key("limits.expanded_bytes", PARSED, "`17179869184`", "longest body with a `Content-Encoding`, expanded; 413 beyond it"),
+    key("limits.parts", PARSED, "`100000`", "parts of one store; 413 beyond it"),
+    key("limits.open_packs", PARSED, "`8`", "studies of which one store keeps a pack open, up to 4 MiB of buffers each"),
+    key("telemetry.otlp_endpoint", TEXT, "off", "collector that takes traces as OTLP over HTTP: `http://127.0.0.1:4318`"),
+    key("telemetry.sampling", PARSED, "`1.0`", "part of the requests that is traced, 0 to 1, where the caller has not decided"),
+    key("metrics.listen", TEXT, "off", "address of its own for `/metrics` and `/health`, without a token: only for a network of yours"),
 ];
 
 impl Key {

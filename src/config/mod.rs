@@ -5,8 +5,10 @@
 
 mod background;
 mod check;
+mod example;
 mod issuers;
 mod keys;
+mod sections;
 #[cfg(test)]
 mod tests;
 mod url;
@@ -21,8 +23,10 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 
 pub use background::{Storage, Worker};
+pub use example::example;
 pub use issuers::IssuerConfig;
 pub use keys::{KEYS, Key};
+pub use sections::{Limits, Metrics, Traces};
 pub use url::ServiceUrl;
 
 use issuers::WrittenIssuer;
@@ -51,12 +55,20 @@ pub struct Config {
     pub workers: Option<usize>,
     /// Seconds that running requests have left after a stop was asked for.
     pub shutdown_timeout_s: u64,
+    /// Seconds between a stop and the closing of the address, in which `/health/ready` says 503 already.
+    pub shutdown_delay_s: u64,
     /// Who may sign tokens.
     pub auth: Auth,
     /// Who does due work.
     pub worker: Worker,
     /// How stored bytes are tidied.
     pub storage: Storage,
+    /// How much of anything there may be at a time.
+    pub limits: Limits,
+    /// Where traces go.
+    pub telemetry: Traces,
+    /// Where metrics are read.
+    pub metrics: Metrics,
 }
 
 /// Who may sign tokens, and with what the archive signs its own.
@@ -145,9 +157,13 @@ struct Written {
     log_format: LogFormat,
     workers: Option<usize>,
     shutdown_timeout_s: u64,
+    shutdown_delay_s: u64,
     auth: WrittenAuth,
     worker: Worker,
     storage: Storage,
+    limits: Limits,
+    telemetry: Traces,
+    metrics: Metrics,
 }
 
 impl Default for Written {
@@ -163,9 +179,13 @@ impl Default for Written {
             log_format: LogFormat::Auto,
             workers: None,
             shutdown_timeout_s: 30,
+            shutdown_delay_s: 0,
             auth: WrittenAuth::default(),
             worker: Worker::default(),
             storage: Storage::default(),
+            limits: Limits::default(),
+            telemetry: Traces::default(),
+            metrics: Metrics::default(),
         }
     }
 }

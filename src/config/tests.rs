@@ -126,6 +126,12 @@ fn each_wrong_value_is_one_line_that_names_its_key() {
         ("workers", "-1"),
         ("shutdown_timeout_s", "soon"),
         ("auth__local_issuer", "false"),
+        ("limits__requests", "0"),
+        ("limits__instance_bytes", "0"),
+        ("limits__parts", "many"),
+        ("telemetry__sampling", "1.5"),
+        ("telemetry__otlp_endpoint", "127.0.0.1:4318"),
+        ("metrics__listen", "9090"),
     ] {
         let line = refusal("", &[(key, value)]);
         assert!(line.contains(&key.replace("__", ".")), "{key}: {line}");
@@ -170,5 +176,17 @@ fn the_table_of_keys_is_the_struct() {
     let mut keys: Vec<_> = KEYS.iter().map(|key| key.name.to_owned()).collect();
     keys.sort();
     assert_eq!(keys, names);
-    assert_eq!(KEYS[10].env(), "KURA_AUTH__LOCAL_ISSUER");
+    let env = |name: &str| KEYS.iter().find(|key| key.name == name).unwrap().env();
+    assert_eq!(env("auth.local_issuer"), "KURA_AUTH__LOCAL_ISSUER");
+}
+
+#[test]
+fn the_example_sets_what_holds_without_it() {
+    let from_example = check(&example(), &[], &Flags::default()).unwrap();
+    let without = check("", &[], &Flags::default()).unwrap();
+    assert_eq!(format!("{from_example:?}"), format!("{without:?}"));
+    for key in KEYS {
+        let name = key.name.rsplit('.').next().unwrap();
+        assert!(example().contains(&format!("{name} = ")), "{}", key.name);
+    }
 }

@@ -4,7 +4,9 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{InstancePath, SopClassUid, SopInstanceUid, StudyUid};
+use time::OffsetDateTime;
+
+use crate::model::{InstancePath, SopClassUid, SopInstanceUid, StudyUid, Timestamp};
 
 /// The longest Error Comment (0000,0902), in characters: LO.
 const MAX_COMMENT_CHARS: usize = 64;
@@ -20,6 +22,8 @@ pub enum StoreOutcome {
         sop_class: SopClassUid,
         /// Warning Reason (0008,1196) and a sentence for people, if something is odd (T32 to T35).
         warning: Option<(u16, String)>,
+        /// What the index has otherwise than the object (T32).
+        coerced: Option<Coerced>,
     },
     /// Not stored.
     Refused {
@@ -32,6 +36,35 @@ pub enum StoreOutcome {
         /// SOP Instance UID, as far as it is known.
         sop_instance: Option<SopInstanceUid>,
     },
+}
+
+/// A value of an object that the index could not take as it stands; the stored bytes keep it (T32).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coerced {
+    /// Issuer of Patient ID (0010,0021) as the object says it; the index has one that belongs to nobody here.
+    pub issuer_of_patient_id: String,
+    /// When that was decided.
+    pub at: Timestamp,
+}
+
+impl Coerced {
+    /// (0400,0562) the moment of the modification, UTC.
+    fn date_time(&self) -> String {
+        let at = OffsetDateTime::from_unix_timestamp(self.at.seconds())
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let (year, month, day) = (at.year(), u8::from(at.month()), at.day());
+        let (hour, minute, second) = at.to_hms();
+        format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}+0000")
+    }
+}
+
+/// Whether nothing was stored and everything was refused for one of `codes`.
+pub fn is_all_refused(outcomes: &[StoreOutcome], codes: &[u16]) -> bool {
+    !outcomes.is_empty()
+        && outcomes.iter().all(|outcome| match outcome {
+            StoreOutcome::Stored { .. } => false,
+            StoreOutcome::Refused { code, .. } => codes.contains(code),
+        })
 }
 
 impl StoreOutcome {
@@ -116,6 +149,7 @@ struct Reference<'a> {
     path: &'a InstancePath,
     sop_class: &'a SopClassUid,
     warning: Option<(u16, &'a str)>,
+    coerced: Option<&'a Coerced>,
 }
 
 fn refusal(outcome: &StoreOutcome) -> Option<Refusal<'_>> {
@@ -154,10 +188,12 @@ fn stored(outcome: &StoreOutcome) -> Option<Reference<'_>> {
             path,
             sop_class,
             warning,
+            coerced,
         } => Some(Reference {
             path,
             sop_class,
             warning: warning.as_ref().map(|(code, text)| (*code, text.as_str())),
+            coerced: coerced.as_ref(),
         }),
         StoreOutcome::Refused { .. } => None,
     }
@@ -207,6 +243,7 @@ impl Body<'_> {
             path,
             sop_class,
             warning,
+            coerced,
         } = reference;
         if let Some((_, comment)) = warning {
             self.comment(comment);
@@ -226,6 +263,37 @@ impl Body<'_> {
             self.text.push(',');
             self.reason("00081196", *code);
         }
+        if let Some(coerced) = coerced {
+            self.original_attributes(coerced);
+        }
+    }
+
+    /// Original Attributes Sequence (PS3.3 C.12.1.1.9): what the object says where the index says something else.
+    fn original_attributes(&mut self, coerced: &Coerced) {
+        self.text.push(',');
+        self.element("04000561", "SQ", |body| {
+            body.text.push('{');
+            body.element("04000550", "SQ", |body| {
+                body.text.push('{');
+                body.element("00100021", "LO", |body| {
+                    body.string(&coerced.issuer_of_patient_id);
+                });
+                body.text.push('}');
+            });
+            for (tag, vr, value) in [
+                ("04000562", "DT", coerced.date_time().as_str()),
+                ("04000563", "LO", "kura"),
+                ("04000565", "CS", "COERCE"),
+            ] {
+                body.text.push(',');
+                body.element(tag, vr, |body| body.string(value));
+                if tag == "04000563" {
+                    // Source of Previous Values: not known, and of type 2.
+                    body.text.push_str(",\"04000564\":{\"vr\":\"LO\"}");
+                }
+            }
+            body.text.push('}');
+        });
     }
 
     fn failure(&mut self, refusal: &Refusal<'_>) {
@@ -309,6 +377,7 @@ mod tests {
             },
             sop_class: SopClassUid::parse("1.2.840.10008.5.1.4.1.1.2").unwrap(),
             warning: None,
+            coerced: None,
         }
     }
 

@@ -14,10 +14,11 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
+use actix_web::http::header::HeaderMap;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use futures::future::LocalBoxFuture;
 
-use super::credential::{Credential, SessionId};
+use super::credential::{Credential, SessionId, bearer};
 use super::urls::{Address, Urls};
 use crate::auth::{Access, Authenticator, LinkKey, Rejection, Scope, ScopeName, Verified};
 use crate::error::{Error, Kind, Result};
@@ -74,6 +75,15 @@ impl Gate {
     /// The addresses as the sender of `request` sees them.
     pub(super) fn urls(&self, request: &HttpRequest) -> Urls {
         Urls::of(request, &self.address)
+    }
+
+    /// The right that the token of a request gives.
+    ///
+    /// # Errors
+    /// As the extractor [`Caller`], without the scope.
+    pub(super) async fn access(&self, headers: &HeaderMap) -> Result<Arc<Access>> {
+        let admitted = self.admit_token(bearer(headers)?).await?;
+        Ok(admitted.access)
     }
 
     /// Lets the sender of `request` in.

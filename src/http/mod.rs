@@ -3,16 +3,22 @@
 pub mod accept;
 pub mod api;
 pub mod caller;
+mod counted;
 mod credential;
 pub mod dicomweb;
+pub mod expand;
 mod health;
+pub mod limits;
 mod log;
 pub mod media_type;
+pub mod metrics;
 pub mod multipart;
 pub mod openapi;
 pub mod page;
 pub mod problem;
 pub mod respond;
+pub mod server;
+mod traced;
 pub mod urls;
 pub mod warning;
 
@@ -20,9 +26,12 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::{NormalizePath, from_fn};
 use actix_web::{App, HttpRequest, web};
+use tokio_util::sync::CancellationToken;
 use utoipa_swagger_ui::SwaggerUi;
 
 use self::caller::Gate;
+use self::limits::{InFlight, RequestLimits};
+use self::metrics::Metrics;
 use self::urls::{Address, Urls};
 use crate::archive::Archive;
 
@@ -32,6 +41,11 @@ pub struct State {
     /// The archive.
     pub archive: Archive,
     address: Address,
+    limits: RequestLimits,
+    in_flight: InFlight,
+    metrics: Option<Metrics>,
+    /// Cancelled when the process is told to stop.
+    stopping: CancellationToken,
 }
 
 /// The state as a handler gets it.
@@ -40,7 +54,28 @@ pub type Kura = web::Data<State>;
 impl State {
     /// Puts the state together.
     pub fn new(archive: Archive, address: Address) -> Self {
-        Self { archive, address }
+        Self {
+            archive,
+            address,
+            limits: RequestLimits::default(),
+            in_flight: InFlight::default(),
+            metrics: None,
+            stopping: CancellationToken::new(),
+        }
+    }
+
+    /// The same with what an operator decides: limits, whether there are metrics to be read, and when it is time to stop.
+    #[must_use]
+    pub fn operated(
+        mut self,
+        limits: RequestLimits,
+        metrics: Option<Metrics>,
+        stopping: CancellationToken,
+    ) -> Self {
+        self.limits = limits;
+        self.metrics = metrics;
+        self.stopping = stopping;
+        self
     }
 
     /// The addresses as the caller of `request` sees them (A30).
@@ -73,6 +108,7 @@ pub fn app(
         .default_service(web::to(openapi::no_such_route))
         // R30: a path may end in a slash.
         .wrap(NormalizePath::trim())
+        .wrap(from_fn(limits::keep))
         .wrap(from_fn(problem::finish))
         .wrap(from_fn(log::request))
 }

@@ -1,5 +1,7 @@
 //! The `OpenAPI` document, collected from the routes, and what follows from it: its page, and which methods a path knows.
 
+use std::collections::BTreeSet;
+
 use actix_web::body::MessageBody;
 use actix_web::dev::{ResourceDef, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::ALLOW;
@@ -12,7 +14,7 @@ use utoipa_swagger_ui::Config;
 
 use super::dicomweb::shapes::{Binary, DataSet, DicomAttribute};
 use super::problem::Problem;
-use super::{api, dicomweb, health};
+use super::{api, dicomweb, health, metrics};
 use crate::error::{Error, Result};
 
 /// Where the document is served.
@@ -66,6 +68,7 @@ pub(super) fn collect() -> (
         .openapi(Frame::openapi())
         .service(health::live)
         .service(health::ready)
+        .service(metrics::metrics)
         .service(scope("/dicomweb").configure(dicomweb::routes))
         .service(scope("/api/v1").configure(api::routes))
         .split_for_parts()
@@ -88,7 +91,11 @@ pub(super) fn swagger() -> Config<'static> {
 
 /// The paths of the document and their methods.
 #[derive(Debug)]
-pub(super) struct Allowed(Vec<(ResourceDef, String)>);
+pub(super) struct Allowed {
+    methods: Vec<(ResourceDef, String)>,
+    /// The segments of all paths that are no parameters.
+    words: BTreeSet<String>,
+}
 
 impl Allowed {
     /// Reads them off the document.
@@ -107,12 +114,25 @@ impl Allowed {
                 .collect();
             (ResourceDef::new(path.as_str()), known.join(", "))
         });
-        Self(paths.collect())
+        let segments = document.paths.paths.keys().flat_map(|path| path.split('/'));
+        Self {
+            methods: paths.collect(),
+            words: segments
+                .filter(|segment| !segment.is_empty() && !segment.contains('{'))
+                .chain(["docs", "openapi.json"])
+                .map(str::to_owned)
+                .collect(),
+        }
+    }
+
+    /// Whether a segment of a path is one of ours, as it stands in the document.
+    pub(super) fn has_word(&self, segment: &str) -> bool {
+        self.words.contains(segment)
     }
 
     /// What a path allows; `None` if there is no such path.
     fn on(&self, path: &str) -> Option<&str> {
-        self.0
+        self.methods
             .iter()
             .find(|(pattern, _)| pattern.is_match(path))
             .map(|(_, methods)| methods.as_str())

@@ -25,7 +25,10 @@ use crate::error::{Error, Kind};
 pub const VARY_BY: &str = "Accept, Accept-Encoding, Authorization, Cookie, Origin";
 
 /// When to ask again after an overload or an outage, in seconds.
-const RETRY_AFTER_S: &str = "5";
+pub(super) const RETRY_AFTER_S: &str = "5";
+
+/// When to ask again where there was no room, in seconds: somebody has to make some.
+const ROOM_AFTER_S: &str = "300";
 
 /// When to ask again for what comes from a slow tier, in seconds.
 const RECALL_AFTER_S: &str = "60";
@@ -217,6 +220,7 @@ fn way_out(error: &Error) -> Option<(HeaderName, HeaderValue)> {
             r#"Bearer realm="kura", error="insufficient_scope""#,
         ),
         Kind::TooMany | Kind::Unavailable => fixed(RETRY_AFTER, RETRY_AFTER_S),
+        Kind::Full => fixed(RETRY_AFTER, ROOM_AFTER_S),
         Kind::Recalling => fixed(RETRY_AFTER, RECALL_AFTER_S),
         Kind::BadRange => match Hint::of(error) {
             Some(Hint::Length(bytes)) => HeaderValue::try_from(format!("bytes */{bytes}"))
@@ -235,7 +239,6 @@ fn way_out(error: &Error) -> Option<(HeaderName, HeaderValue)> {
         | Kind::UnsupportedType
         | Kind::NotAcceptable
         | Kind::NotImplemented
-        | Kind::Full
         | Kind::Internal => None,
     }
 }
@@ -278,6 +281,16 @@ impl ResponseError for Error {
         let form = Problem::of(self).to_json();
         fill(response, form)
     }
+}
+
+/// The answer for a request whose handler panicked: a defect of ours, of which only the place is logged.
+pub(super) fn panicked(id: RequestId) -> HttpResponse {
+    let error = Error::new(
+        Kind::Internal,
+        "a defect of the server; the log has the place",
+    );
+    let form = Problem::of(&error).with_request_id(Some(id)).to_json();
+    fill(HttpResponse::new(StatusCode::INTERNAL_SERVER_ERROR), form)
 }
 
 /// Gives every failure its body, in the form the caller prefers and with the id of the request, and logs its cause.
@@ -335,7 +348,7 @@ fn log(error: Option<&actix_web::Error>, id: Option<RequestId>) {
         return;
     };
     let kind = error.kind();
-    let cause = std::error::Error::source(error).map(ToString::to_string);
+    let cause = std::error::Error::source(error).map(crate::error::causes);
     let request = id.map(|RequestId(id)| id.to_string());
     match kind {
         Kind::Internal => tracing::error!(?kind, request, cause, "{error}"),

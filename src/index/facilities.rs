@@ -8,7 +8,9 @@ use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, InsertStatement, Order, Query, SelectStatement};
 
 use super::Index;
-use super::row::{failed, get};
+use super::row::{failed, get, unsigned};
+use super::timing::commit;
+use crate::auth::StoreGrant;
 use crate::error::{Error, Kind, Result};
 use crate::model::{
     Facility, FacilityCode, FacilityId, FacilityKind, FacilityPolicy, FacilityState,
@@ -53,7 +55,7 @@ impl Index {
             let issuer = insert_issuer(self.clock.new_id(), facility.id, value, Some(position));
             tx.execute(&issuer).await.map_err(taken)?;
         }
-        tx.commit().await.map_err(failed)?;
+        commit(tx).await?;
         Ok(facility)
     }
 
@@ -77,6 +79,41 @@ impl Index {
             .take();
         let row = self.reader.query_one(&one).await.map_err(failed)?;
         row.as_ref().map(facility).transpose()
+    }
+
+    /// The issuers of the caller's facility, its default first.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if the database does not answer.
+    pub async fn own_issuers(&self, grant: &StoreGrant) -> Result<Vec<String>> {
+        let own = Query::select()
+            .column("value")
+            .from("issuer")
+            .and_where(Expr::col("facility_id").eq(grant.facility().id.0))
+            .and_where(Expr::col("is_foreign").eq(false))
+            .order_by("position", Order::Asc)
+            .take();
+        let rows = self.reader.query_all(&own).await.map_err(failed)?;
+        rows.iter().map(|row| get(row, "value")).collect()
+    }
+
+    /// Bytes of all instances of the caller's facility, for its quota.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if the database does not answer.
+    pub async fn stored_bytes(&self, grant: &StoreGrant) -> Result<u64> {
+        // A sum of BIGINT is a NUMERIC on PostgreSQL.
+        let bytes = Expr::col("byte_count").sum().cast_as("BIGINT");
+        let all = Query::select()
+            .expr_as(bytes, "bytes")
+            .from("study")
+            .and_where(Expr::col("owner_facility_id").eq(grant.facility().id.0))
+            .take();
+        let row = self.reader.query_one(&all).await.map_err(failed)?;
+        let bytes = row
+            .map(|row| get::<Option<i64>>(&row, "bytes"))
+            .transpose()?;
+        unsigned(bytes.flatten().unwrap_or(0))
     }
 
     /// Changes the policy of a facility and gives it as it is now, in one transaction: `change` may refuse, and then
@@ -112,7 +149,7 @@ impl Index {
             .and_where(Expr::col("code").eq(code.as_str()))
             .take();
         tx.execute(&update).await.map_err(failed)?;
-        tx.commit().await.map_err(failed)?;
+        commit(tx).await?;
         Ok(changed)
     }
 }

@@ -28,6 +28,7 @@ mod row;
 pub mod search;
 #[cfg(test)]
 mod tests;
+mod timing;
 mod visible;
 
 pub use batch::Candidate;
@@ -54,7 +55,9 @@ impl Index {
     /// `Kind::Invalid` for a URL of another kind, `Kind::Unavailable` if no connection can be made, `Kind::Internal` if
     /// the schema lacks a column.
     pub async fn open(url: &str, clock: Clock) -> Result<Self> {
-        let (writer, reader) = connect::both(url).await?;
+        let (mut writer, mut reader) = connect::both(url).await?;
+        timing::watch(&mut writer);
+        timing::watch(&mut reader);
         let index = Self {
             writer,
             reader,
@@ -105,9 +108,6 @@ impl Index {
             sqlite_transaction_mode: Some(sea_orm::SqliteTransactionMode::Immediate),
             ..Default::default()
         };
-        self.writer
-            .begin_with_options(options)
-            .await
-            .map_err(row::failed)
+        timing::begun(self.writer.begin_with_options(options)).await
     }
 }

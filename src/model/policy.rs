@@ -207,7 +207,8 @@ mod tests {
         let written = serde_json::to_value(&policy).unwrap();
         let mut fields: Vec<_> = written.as_object().unwrap().keys().cloned().collect();
         let mut keys = POLICY_KEYS.to_vec();
-        (fields.sort(), keys.sort_unstable());
+        fields.sort();
+        keys.sort_unstable();
         assert_eq!(fields, keys);
         assert_eq!(pairs.map(|(key, _)| key), POLICY_KEYS);
         for (key, value) in pairs {

@@ -15,6 +15,7 @@ pub mod metadata;
 pub mod pack;
 pub mod place;
 mod remote;
+mod timing;
 mod trailer;
 pub mod vault;
 

@@ -14,10 +14,12 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use opendal::{BufferStream, Writer};
 use tokio::runtime::Handle;
+use tracing::{Instrument as _, debug_span};
 
 use super::backend::{self, Backend, blocking, read_failed, write_failed};
 use super::disk::TEMPORARY;
 use super::place::BlobRef;
+use super::timing;
 use crate::{Error, Kind, Result};
 
 /// How long a look at the health of an object store may take, its repeats included.
@@ -46,7 +48,9 @@ impl Vault {
     /// # Errors
     /// `Kind::Invalid` for a URL this build cannot serve, `Kind::Unavailable` for a store that cannot be used.
     pub async fn open(url: &str) -> Result<Self> {
-        Ok(Self(Arc::new(backend::open(url).await?)))
+        let mut backend = backend::open(url).await?;
+        backend.operator = backend.operator.layer(timing::layer());
+        Ok(Self(Arc::new(backend)))
     }
 
     /// Begins the object `object`, which nobody sees before [`Put::close`].
@@ -178,6 +182,7 @@ impl Vault {
     ///
     /// # Errors
     /// `Kind::Full` or `Kind::Unavailable`; the objects must then be taken for lost.
+    #[tracing::instrument(name = "storage sync", level = "debug", skip_all)]
     pub async fn sync_dirs<'a>(&self, objects: impl IntoIterator<Item = &'a str>) -> Result<()> {
         let Some(disk) = &self.0.disk else {
             return Ok(());
@@ -349,10 +354,11 @@ impl Put {
         let Some(writer) = self.writer.take() else {
             return Err(lost());
         };
+        let sealing = debug_span!("storage seal");
         let held = if self.vault.0.is_remote {
-            self.close_upload(writer).await
+            self.close_upload(writer).instrument(sealing).await
         } else {
-            close_writer(writer).await
+            close_writer(writer).instrument(sealing).await
         };
         if held.as_ref().is_ok_and(|held| *held == self.written) {
             self.is_unfinished = false;

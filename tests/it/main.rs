@@ -21,6 +21,7 @@ mod durability;
 mod harness;
 mod identity;
 mod openapi;
+mod operations;
 mod python_client;
 mod tidy;
 mod visibility;

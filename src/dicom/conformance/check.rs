@@ -9,6 +9,14 @@ use crate::model::{
     SeriesUid, SopClassUid, SopInstanceUid, StudyUid, Tag, UidError, uid::MAX_UID_LEN,
 };
 
+/// Failure: the facility does not take this SOP class (0122, T26).
+pub const CLASS_REFUSED: u16 = 0x0122;
+/// Failure: the facility does not take this transfer syntax (C122, T27).
+pub const SYNTAX_REFUSED: u16 = 0xC122;
+/// Failure: no room, on the disk or in the quota (A700, T29).
+pub const OUT_OF_RESOURCES: u16 = 0xA700;
+/// Failure: longer than it may be (T12). Of the same class as A700, so that the two can be told apart.
+pub const TOO_LONG: u16 = 0xA701;
 /// Failure: the data set does not fit the request (A900, T23).
 pub const NOT_THIS_STUDY: u16 = 0xA900;
 /// Failure: cannot be understood (C000, T24, T28, T31).

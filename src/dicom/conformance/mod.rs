@@ -13,5 +13,6 @@ mod check;
 mod values;
 
 pub use check::{
-    BREAKS_RULES, CANNOT_UNDERSTAND, COERCED, Checked, NOT_THIS_STUDY, Refusal, Warning, check,
+    BREAKS_RULES, CANNOT_UNDERSTAND, CLASS_REFUSED, COERCED, Checked, NOT_THIS_STUDY,
+    OUT_OF_RESOURCES, Refusal, SYNTAX_REFUSED, TOO_LONG, Warning, check,
 };

@@ -26,7 +26,7 @@ use std::convert::Infallible;
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::http::header::ACCEPT;
+use actix_web::http::header::{ACCEPT, HeaderMap};
 use actix_web::{FromRequest, HttpRequest};
 
 pub use self::offer::Offer;
@@ -49,15 +49,20 @@ impl FromRequest for Accept {
     type Future = Ready<Result<Self, Infallible>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let lines = request.headers().get_all(ACCEPT);
-        let lines: Vec<Cow<'_, str>> = lines
-            .map(|line| String::from_utf8_lossy(line.as_bytes()))
-            .collect();
-        ready(Ok(Self::parse(&lines.join(","), request.query_string())))
+        ready(Ok(Self::of(request.headers(), request.query_string())))
     }
 }
 
 impl Accept {
+    /// What the head of a request accepts.
+    pub fn of(headers: &HeaderMap, raw_query: &str) -> Self {
+        let lines = headers.get_all(ACCEPT);
+        let lines: Vec<Cow<'_, str>> = lines
+            .map(|line| String::from_utf8_lossy(line.as_bytes()))
+            .collect();
+        Self::parse(&lines.join(","), raw_query)
+    }
+
     /// Reads the lines of the header, joined by commas (N13), and the query string. Elements that cannot be parsed are
     /// ignored (N12); a header without elements accepts everything (N01, N02).
     pub fn parse(header: &str, raw_query: &str) -> Self {

@@ -1,21 +1,24 @@
 //! STOW-RS: storing (PS3.18 10.5, dicomweb.md section 9).
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, post, web};
-use futures::StreamExt;
+use bytes::Bytes;
 
 use super::paths::StudyNames;
 use super::shapes::{Binary, Refused, Stored, StudyParams};
 use crate::archive::ingest::{Ingest, Input, Options};
 use crate::auth::DicomWrite;
 use crate::auth::StoreGrant;
-use crate::dicom::store_response;
+use crate::dicom::conformance::{OUT_OF_RESOURCES, TOO_LONG};
+use crate::dicom::store_response::{self, StoreOutcome, is_all_refused};
 use crate::error::{Error, Kind, Result};
 use crate::http::accept::Accept;
-use crate::http::caller::Caller;
+use crate::http::caller::{Caller, Gate};
+use crate::http::expand::{Body, Coding, too_long};
 use crate::http::multipart::{Event, Reader, RelatedType};
 use crate::http::urls::Urls;
-use crate::http::{Kura, problem, respond};
+use crate::http::{Kura, State, problem, respond};
 use crate::model::{StudyPath, StudyUid};
 
 /// Store instances.
@@ -76,6 +79,69 @@ enum Form {
     Single,
 }
 
+/// How a store is read, as far as its head tells.
+struct Plan {
+    form: Form,
+    coding: Coding,
+    /// The longest body, expanded.
+    limit: Option<u64>,
+}
+
+impl Plan {
+    /// Everything that can refuse a request does so before a byte of the body is asked for (T13, T49).
+    fn of(headers: &HeaderMap, state: &State, grant: &StoreGrant) -> Result<Self> {
+        let form = form(headers)?;
+        let coding = Coding::of(headers)?;
+        let limits = state.archive.limits();
+        let limit = grant.facility().policy.max_request_bytes;
+        let limit = limit.or(limits.request_bytes);
+        let length = headers.get(CONTENT_LENGTH);
+        let length: Option<u64> = length.and_then(|v| v.to_str().ok()?.parse().ok());
+        if let (Some(length), Some(limit)) = (length, limit)
+            && length > limit
+            && coding == Coding::Identity
+        {
+            return Err(too_long(limit));
+        }
+        if state.archive.stores_under_way() >= limits.uploads {
+            let detail = "too many stores are under way; try again in a moment";
+            return Err(Error::new(Kind::Unavailable, detail));
+        }
+        let limit = match coding {
+            Coding::Identity => limit,
+            Coding::Gzip | Coding::Zstd => {
+                Some(limit.map_or(limits.expanded_bytes, |l| l.min(limits.expanded_bytes)))
+            }
+        };
+        Ok(Self {
+            form,
+            coding,
+            limit,
+        })
+    }
+}
+
+/// Whether the store that a head announces would be let in, for a sender that waits with the body until it knows (T13).
+///
+/// # Errors
+/// What the store would be refused with.
+pub(in crate::http) async fn admit(
+    gate: &Gate,
+    state: &State,
+    headers: &HeaderMap,
+    query: &str,
+) -> Result<()> {
+    if !headers.contains_key(AUTHORIZATION) && headers.contains_key(COOKIE) {
+        // A session is looked at with the request itself; a browser, which alone has one, never waits like this.
+        return Ok(());
+    }
+    let access = gate.access(headers).await?;
+    let grant = access.may_store_into_own()?;
+    respond::dicom_json(&Accept::of(headers, query))?;
+    Plan::of(headers, state, &grant)?;
+    Ok(())
+}
+
 async fn receive(
     caller: &Caller<DicomWrite>,
     kura: &Kura,
@@ -84,34 +150,47 @@ async fn receive(
     body: web::Payload,
     study: Option<StudyUid>,
 ) -> Result<HttpResponse> {
-    // Everything that can refuse the request does so before a byte of the body is asked for (T13, T49).
     let grant: StoreGrant = caller.may_store_into_own()?;
     respond::dicom_json(accept)?;
-    let form = form(request)?;
+    let plan = Plan::of(request.headers(), kura, &grant)?;
     let urls = kura.urls(request);
     let options = Options {
         study: study.clone(),
         base_url: urls.root(),
     };
     let ingest = kura.archive.ingest(grant, options);
-    let broken = match form {
-        Form::Multipart(reader) => pump_parts(&ingest, *reader, body).await,
+    let body = Body::new(body, plan.coding, plan.limit)?;
+    let broken = match plan.form {
+        Form::Multipart(reader) => {
+            let parts = kura.archive.limits().parts;
+            pump_parts(&ingest, *reader, body, parts).await
+        }
         Form::Single => pump_single(&ingest, body).await,
     };
     let outcomes = ingest.finish().await?;
     // A body that is no multipart at all is 400; one that breaks off after complete parts is answered for those (T40, T52).
-    if let Some(error) = broken
-        && !outcomes.iter().any(store_response::StoreOutcome::is_stored)
+    if let Err(error) = broken
+        && !outcomes.iter().any(StoreOutcome::is_stored)
     {
         return Err(error);
     }
     if outcomes.is_empty() {
         return Err(Error::invalid("the body has no part"));
     }
+    if is_all_refused(&outcomes, &[TOO_LONG]) {
+        let detail = "every instance is longer than the facility takes";
+        return Err(Error::new(Kind::TooLarge, detail));
+    }
+    if is_all_refused(&outcomes, &[TOO_LONG, OUT_OF_RESOURCES]) {
+        return Err(Error::new(
+            Kind::Full,
+            "the quota of the facility is used up",
+        ));
+    }
     Ok(answer(&urls, &outcomes))
 }
 
-fn answer(urls: &Urls, outcomes: &[store_response::StoreOutcome]) -> HttpResponse {
+fn answer(urls: &Urls, outcomes: &[StoreOutcome]) -> HttpResponse {
     let status = store_response::status(outcomes);
     let mut response = HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::OK));
     response.content_type(respond::DICOM_JSON);
@@ -127,11 +206,8 @@ fn answer(urls: &Urls, outcomes: &[store_response::StoreOutcome]) -> HttpRespons
 }
 
 /// The form that Content-Type names (T01, T02, T05, T08).
-fn form(request: &HttpRequest) -> Result<Form> {
-    let content_type = request
-        .headers()
-        .get("content-type")
-        .and_then(|v| v.to_str().ok());
+fn form(headers: &HeaderMap) -> Result<Form> {
+    let content_type = headers.get("content-type").and_then(|v| v.to_str().ok());
     let unsupported = || {
         let forms = [
             "multipart/related; type=\"application/dicom\"",
@@ -160,57 +236,70 @@ fn form(request: &HttpRequest) -> Result<Form> {
     Ok(Form::Multipart(Box::new(Reader::new(&related.boundary))))
 }
 
-/// Hands parts on as they arrive; what is wrong with the body comes back.
-async fn pump_parts(ingest: &Ingest, mut reader: Reader, mut body: web::Payload) -> Option<Error> {
-    while let Some(chunk) = body.next().await {
-        let chunk = match chunk {
-            Ok(chunk) => chunk,
-            Err(error) => {
-                return Some(
-                    Error::invalid("the request body broke off").with_source(error.to_string()),
-                );
-            }
-        };
+/// The next bytes of the body. What is too long is told to the task as well, so that the part in flight is answered for.
+async fn next(ingest: &Ingest, body: &mut Body) -> Result<Option<Bytes>> {
+    let next = body.next().await;
+    if let Err(error) = &next
+        && error.kind() == Kind::TooLarge
+    {
+        ingest.send(Input::TooLong(error.detail().to_owned())).await;
+    }
+    next
+}
+
+/// Hands parts on as they arrive.
+///
+/// # Errors
+/// What is wrong with the body.
+async fn pump_parts(
+    ingest: &Ingest,
+    mut reader: Reader,
+    mut body: Body,
+    parts: usize,
+) -> Result<()> {
+    let mut left = parts;
+    while let Some(chunk) = next(ingest, &mut body).await? {
         reader.push(chunk);
         loop {
             let input = match reader.next_event() {
-                Ok(Event::Part(_)) => Input::Start,
+                Ok(Event::Part(_)) if left == 0 => {
+                    let detail = format!("more than the {parts} parts that a store may have");
+                    ingest.send(Input::TooLong(detail.clone())).await;
+                    return Err(Error::new(Kind::TooLarge, detail));
+                }
+                Ok(Event::Part(_)) => {
+                    left -= 1;
+                    Input::Start
+                }
                 Ok(Event::Data(bytes)) => Input::Data(bytes),
                 Ok(Event::PartEnd) => Input::End,
                 Ok(Event::NeedMore) => break,
-                Ok(Event::End) => return None,
+                Ok(Event::End) => return Ok(()),
                 Err(error) => {
                     ingest.send(Input::Broken(error.detail().to_owned())).await;
-                    return Some(error);
+                    return Err(error);
                 }
             };
             if !ingest.send(input).await {
-                return None;
+                return Ok(());
             }
         }
     }
-    let error = reader.finish().err()?;
-    ingest.send(Input::Broken(error.detail().to_owned())).await;
-    Some(error)
+    let finished = reader.finish();
+    if let Err(error) = &finished {
+        ingest.send(Input::Broken(error.detail().to_owned())).await;
+    }
+    finished
 }
 
 /// Hands a body that is one file on.
-async fn pump_single(ingest: &Ingest, mut body: web::Payload) -> Option<Error> {
+async fn pump_single(ingest: &Ingest, mut body: Body) -> Result<()> {
     ingest.send(Input::Start).await;
-    while let Some(chunk) = body.next().await {
-        match chunk {
-            Ok(chunk) => {
-                if !ingest.send(Input::Data(chunk)).await {
-                    return None;
-                }
-            }
-            Err(error) => {
-                return Some(
-                    Error::invalid("the request body broke off").with_source(error.to_string()),
-                );
-            }
+    while let Some(chunk) = next(ingest, &mut body).await? {
+        if !ingest.send(Input::Data(chunk)).await {
+            return Ok(());
         }
     }
     ingest.send(Input::End).await;
-    None
+    Ok(())
 }

@@ -11,6 +11,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction};
 use super::Index;
 use super::record::{NewInstance, NewPack, Recorded, is_in_use};
 use super::row::{failed, was_overtaken};
+use super::timing::commit;
 use crate::auth::StoreGrant;
 use crate::error::Result;
 use crate::model::{
@@ -105,7 +106,7 @@ impl Index {
         };
         match batch.record(packs).await {
             Ok(recorded) => {
-                tx.commit().await.map_err(failed)?;
+                commit(tx).await?;
                 Ok(recorded)
             }
             Err(error) => {

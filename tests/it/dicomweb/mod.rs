@@ -6,4 +6,6 @@ mod bad_wire;
 mod metadata;
 mod qido;
 mod stow;
+mod stow_rules;
+mod stow_wire;
 mod wado;

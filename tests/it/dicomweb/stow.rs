@@ -360,7 +360,7 @@ async fn t05_a_single_file_is_a_request() {
 }
 
 #[tokio::test]
-async fn t07_t08_other_media_types_are_refused_with_what_works() {
+async fn t07_t08_s20_other_media_types_are_refused_with_what_works() {
     let server = Server::start();
     let token = server.reader("F001");
     for media_type in [

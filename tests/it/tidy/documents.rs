@@ -7,6 +7,7 @@ use kura::config::KEYS;
 use kura::dicom::dictionary::{Matching, Returned, TABLE};
 use kura::model::Level;
 use kura::model::transfer_syntax::{Pixels, TransferSyntax};
+use kura::telemetry::metrics::{METRICS, Metric};
 
 use super::{is_blessed, none, read, root, sources};
 
@@ -108,6 +109,52 @@ fn documents_say_what_the_tables_say() {
         .unwrap();
     }
     check("docs/operations.md", "settings", &settings);
+
+    let mut metrics =
+        "| metric | kind | labels | what it says |\n| --- | --- | --- | --- |\n".to_owned();
+    for metric in METRICS {
+        let kind = format!("{:?}", metric.kind).to_lowercase();
+        let Metric {
+            name,
+            labels,
+            meaning,
+            ..
+        } = metric;
+        writeln!(metrics, "| `{name}` | {kind} | {labels} | {meaning} |").unwrap();
+    }
+    check("docs/operations.md", "metrics", &metrics);
+
+    let (path, example) = ("docs/kura.toml", kura::config::example());
+    if is_blessed() {
+        fs::write(root().join(path), example).expect("the repository can be written");
+    } else {
+        assert_eq!(
+            read(path),
+            example,
+            "{path} is behind: KURA_BLESS=1 cargo test tidy"
+        );
+    }
+}
+
+/// Names of metrics stand as literals where they are counted; each has a row in the table.
+#[test]
+fn every_metric_is_in_the_table() {
+    let mut wrong = Vec::new();
+    for source in sources("src") {
+        for name in source
+            .live_code()
+            .split('"')
+            .filter(|part| part.starts_with("kura_"))
+        {
+            if !METRICS.iter().any(|metric| metric.name == name) {
+                wrong.push(format!(
+                    "{}: {name} is not in the table of metrics",
+                    source.path
+                ));
+            }
+        }
+    }
+    none(&wrong);
 }
 
 #[test]

@@ -40,6 +40,7 @@ const ROWS: &[(&str, Names, &str)] = &[
     ("createSession", Names::SignIn, ""),
     ("deleteSession", Names::Session, ""),
     ("live", Names::Public, ""),
+    ("metrics", Names::Admin, ""),
     ("ready", Names::Public, ""),
     ("retrieveBulkData", Names::Object, "7FE00010"),
     ("retrieveFrames", Names::Object, "1"),

@@ -1,0 +1,32 @@
+//! How much one store, and all of them together, may take.
+
+/// Limits of stores, as the operator sets them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreLimits {
+    /// Stores under way at a time.
+    pub uploads: usize,
+    /// The longest body of a request, in bytes, expanded; a facility's own rule wins.
+    pub request_bytes: Option<u64>,
+    /// The longest instance, in bytes; a facility's own rule wins.
+    pub instance_bytes: Option<u64>,
+    /// The longest body that came with a `Content-Encoding`, expanded, in bytes.
+    pub expanded_bytes: u64,
+    /// Parts of a request: their outcomes are held until it ends.
+    pub parts: usize,
+    /// Packs of different studies that one request keeps open. A request that mixes more studies seals the one it used
+    /// least recently; each open pack costs a write buffer.
+    pub open_packs: usize,
+}
+
+impl Default for StoreLimits {
+    fn default() -> Self {
+        Self {
+            uploads: 256,
+            request_bytes: None,
+            instance_bytes: None,
+            expanded_bytes: 16 << 30,
+            parts: 100_000,
+            open_packs: 8,
+        }
+    }
+}

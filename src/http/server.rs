@@ -1,0 +1,215 @@
+//! The server itself: sockets, workers, time limits of connections, and how it stops.
+//!
+//! It is put together from the parts of actix-web, because only there can a sender that waits with `Expect: 100-continue` be
+//! refused before its body travels (T13): the framework's own server says `100 Continue` before it asks anybody.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::time::Duration;
+
+use actix_http::{HttpService, Request, Response};
+use actix_server::{Server, ServerBuilder};
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::body::BoxBody;
+use actix_web::dev::AppConfig;
+use actix_web::http::Method;
+use actix_web::{HttpMessage as _, ResponseError as _, web};
+use tokio::net::TcpSocket;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::caller::Gate;
+use super::dicomweb::stow::admit as admit_store;
+use super::{Kura, State};
+
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// What an operator says about connections.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Threads; as many as cores where it is `None`.
+    pub workers: Option<usize>,
+    /// When an idle connection is closed.
+    pub idle: Duration,
+    /// By when the head of a request must be there.
+    pub head: Duration,
+    /// What running requests have left after a stop, in seconds.
+    pub shutdown_timeout_s: u64,
+    /// How long the address stays open after a stop, while `/health/ready` says 503.
+    pub shutdown_delay: Duration,
+}
+
+/// Binds every address of `listen`.
+///
+/// # Errors
+/// The last failure, if none could be bound.
+pub fn bind(listen: &str) -> io::Result<Vec<TcpListener>> {
+    let mut bound = Vec::new();
+    let mut failure = None;
+    for address in listen.to_socket_addrs()? {
+        match bind_one(address) {
+            Ok(listener) => bound.push(listener),
+            Err(error) => failure = Some(error),
+        }
+    }
+    match failure {
+        Some(error) if bound.is_empty() => Err(error),
+        Some(_) | None => Ok(bound),
+    }
+}
+
+fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}
+
+/// Starts the server on `listeners`, and `/metrics` on `metrics`. It runs when it is awaited, until the process is told to
+/// stop.
+///
+/// # Errors
+/// If a socket cannot be taken over, or signals cannot be listened to.
+pub fn start(
+    state: &Kura,
+    gate: &web::Data<Gate>,
+    settings: &Settings,
+    listeners: Vec<TcpListener>,
+    metrics: Vec<TcpListener>,
+) -> io::Result<Server> {
+    let stop = stop(state.stopping.clone(), settings.shutdown_delay)?;
+    let mut builder = Server::build()
+        .shutdown_timeout(settings.shutdown_timeout_s)
+        .shutdown_signal(stop);
+    if let Some(workers) = settings.workers {
+        builder = builder.workers(workers);
+    }
+    for listener in listeners {
+        builder = serve(builder, state, gate, settings, listener)?;
+    }
+    for listener in metrics {
+        builder = serve_metrics(builder, state, settings, listener)?;
+    }
+    Ok(builder.run())
+}
+
+/// A future that ends when the process is told to stop: with the first signal nothing new is taken on and what runs goes
+/// on, with the second everything ends at once.
+fn stop(stopping: CancellationToken, delay: Duration) -> io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let runtime = tokio::runtime::Handle::current();
+    Ok(async move {
+        told(&mut terminate, &mut interrupt).await;
+        tracing::info!("stopping: requests in flight are finished; a second signal stops at once");
+        stopping.cancel();
+        runtime.spawn(async move {
+            told(&mut terminate, &mut interrupt).await;
+            tracing::warn!("stopped at once: requests in flight were cut off");
+            std::process::exit(1);
+        });
+        tokio::time::sleep(delay).await;
+    })
+}
+
+async fn told(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+fn serve(
+    builder: ServerBuilder,
+    state: &Kura,
+    gate: &web::Data<Gate>,
+    settings: &Settings,
+    listener: TcpListener,
+) -> io::Result<ServerBuilder> {
+    let address = listener.local_addr()?;
+    let draining = builder.graceful_shutdown_signal();
+    let (state, gate, settings) = (state.clone(), gate.clone(), settings.clone());
+    builder.listen("kura", listener, move || {
+        let draining = draining.clone();
+        let (door, stores) = (gate.clone(), state.clone());
+        let app = super::app(state.clone(), gate.clone())
+            .into_factory()
+            .map_err(|error: actix_web::Error| error.error_response());
+        HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let draining = draining.clone();
+                async move { draining.notified().await }
+            })
+            .keep_alive(settings.idle)
+            .client_request_timeout(settings.head)
+            .client_disconnect_timeout(Duration::from_secs(1))
+            .h1_allow_half_closed(true)
+            .local_addr(address)
+            .expect(fn_service(move |request: Request| {
+                let (gate, state) = (door.clone(), stores.clone());
+                async move { may_continue(request, &gate, &state).await }
+            }))
+            .finish(map_config(app, move |()| own(address)))
+            .tcp()
+    })
+}
+
+fn serve_metrics(
+    builder: ServerBuilder,
+    state: &Kura,
+    settings: &Settings,
+    listener: TcpListener,
+) -> io::Result<ServerBuilder> {
+    let address = listener.local_addr()?;
+    let draining = builder.graceful_shutdown_signal();
+    let (state, settings) = (state.clone(), settings.clone());
+    builder.listen("metrics", listener, move || {
+        let draining = draining.clone();
+        let app = actix_web::App::new()
+            .app_data(state.clone())
+            .configure(super::metrics::routes)
+            .into_factory()
+            .map_err(|error: actix_web::Error| error.error_response());
+        HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let draining = draining.clone();
+                async move { draining.notified().await }
+            })
+            .keep_alive(settings.idle)
+            .client_request_timeout(settings.head)
+            .local_addr(address)
+            .finish(map_config(app, move |()| own(address)))
+            .tcp()
+    })
+}
+
+/// What the application is told about the address it is reached by; links are made from it where nothing else says.
+fn own(address: SocketAddr) -> AppConfig {
+    // The one constructor that there is for servers of one's own.
+    AppConfig::__priv_test_new(false, address.to_string(), address)
+}
+
+/// Whether the sender of a head that ends with `Expect: 100-continue` may send the body (T13). What is no store may: its
+/// handler decides.
+async fn may_continue(
+    request: Request,
+    gate: &Gate,
+    state: &State,
+) -> Result<Request, Response<BoxBody>> {
+    let path = request.path().trim_end_matches('/');
+    let is_store = request.method() == Method::POST && path.starts_with("/dicomweb/studies");
+    if is_store {
+        let query = request.uri().query().unwrap_or_default();
+        let admitted = admit_store(gate, state, request.headers(), query).await;
+        if let Err(error) = admitted {
+            tracing::info!(kind = ?error.kind(), "a store was refused before its body");
+            return Err(error.error_response().into());
+        }
+    }
+    Ok(request)
+}

@@ -1,0 +1,37 @@
+//! How long the store takes, by operation: opendal's own hooks, under our names. Nothing is repeated and nothing is limited
+//! by it, so it may stand over a folder too.
+
+use opendal_layer_observe_metrics_common::{
+    MetricLabels, MetricValue, MetricsIntercept, MetricsLayer,
+};
+
+use crate::measure::{Port, failed, took};
+
+/// Hands what opendal measures on.
+#[derive(Clone, Debug)]
+pub(super) struct Timing;
+
+/// The layer that measures.
+pub(super) fn layer() -> MetricsLayer<Timing> {
+    MetricsLayer::new(Timing)
+}
+
+impl MetricsIntercept for Timing {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "an enum of others that may grow: the rest is not ours to tell"
+    )]
+    fn observe(&self, labels: MetricLabels, value: MetricValue) {
+        match value {
+            MetricValue::OperationDurationSeconds(elapsed) => {
+                took(Port::Storage, labels.operation, elapsed);
+            }
+            MetricValue::OperationErrorsTotal => failed(Port::Storage, labels.operation),
+            MetricValue::OperationBytes(bytes) => {
+                metrics::counter!("kura_storage_bytes_total", "operation" => labels.operation)
+                    .increment(bytes);
+            }
+            _ => {}
+        }
+    }
+}
