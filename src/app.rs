@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::archive::Archive;
 use crate::auth::keys::LocalKey;
-use crate::auth::{Authenticator, Issuer, Keys, LinkKey, Provider};
+use crate::auth::{Authenticator, Issuer, Keys, LinkKey, Provider, Seal};
 use crate::config::{Config, IssuerConfig};
 use crate::error::{Error, Kind, Result};
 use crate::http::caller::Gate;
@@ -109,7 +109,11 @@ impl App {
             address.clone(),
         ));
         let metrics = self.metrics()?;
-        let state = State::new(self.archive.clone(), address);
+        let state = State::new(
+            self.archive.clone(),
+            Seal::new(&self.key, "cursor")?,
+            address,
+        );
         let state = state.operated(
             self.config.limits.of_requests(),
             Some(metrics),

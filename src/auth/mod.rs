@@ -15,6 +15,7 @@ pub mod provider;
 mod provider_tests;
 pub mod rejection;
 pub mod scope;
+pub mod seal;
 pub mod strength;
 pub mod token;
 #[cfg(test)]
@@ -31,5 +32,6 @@ pub use scope::{
     AdminToken, DicomCorrect, DicomDelete, DicomDeleteApprove, DicomRead, DicomWrite, OfObject,
     Scope, ScopeName, ScopeSet,
 };
+pub use seal::Seal;
 pub use strength::{Strength, StrongerSignIn};
 pub use token::{Authenticator, Purpose, Verified};

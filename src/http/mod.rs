@@ -22,6 +22,8 @@ mod traced;
 pub mod urls;
 pub mod warning;
 
+use std::sync::Arc;
+
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::{NormalizePath, from_fn};
@@ -34,12 +36,15 @@ use self::limits::{InFlight, RequestLimits};
 use self::metrics::Metrics;
 use self::urls::{Address, Urls};
 use crate::archive::Archive;
+use crate::auth::Seal;
 
 /// All that a handler can reach.
 #[derive(Clone, Debug)]
 pub struct State {
     /// The archive.
     pub archive: Archive,
+    /// Seals the cursors of searches.
+    pub cursors: Arc<Seal>,
     address: Address,
     limits: RequestLimits,
     in_flight: InFlight,
@@ -53,9 +58,10 @@ pub type Kura = web::Data<State>;
 
 impl State {
     /// Puts the state together.
-    pub fn new(archive: Archive, address: Address) -> Self {
+    pub fn new(archive: Archive, cursors: Seal, address: Address) -> Self {
         Self {
             archive,
+            cursors: Arc::new(cursors),
             address,
             limits: RequestLimits::default(),
             in_flight: InFlight::default(),

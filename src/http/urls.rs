@@ -12,8 +12,9 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{FORWARDED, HOST, HeaderName};
 
 use super::media_type::split;
+use crate::dicom::query::Query;
 use crate::error::{Error, Result};
-use crate::model::{InstancePath, SeriesPath, StudyPath};
+use crate::model::{InstancePath, Level, SeriesPath, StudyPath};
 
 /// The longest base, in bytes: it stands in the headers of every part (F23).
 const LONGEST_BASE: usize = 255;
@@ -128,6 +129,22 @@ impl Urls {
             "{}/dicomweb/studies/{}/series/{}/instances/{}",
             self.base, at.study, at.series, at.instance
         )
+    }
+
+    /// The resource that a search is made at.
+    pub fn search(&self, query: &Query) -> String {
+        let level = match query.level {
+            Level::Study => "studies",
+            Level::Series => "series",
+            Level::Instance => "instances",
+        };
+        match (query.study.clone(), query.series.clone()) {
+            (Some(study), Some(series)) => {
+                format!("{}/{level}", self.series(&SeriesPath { study, series }))
+            }
+            (Some(study), None) => format!("{}/{level}", self.study(&StudyPath { study })),
+            (None, _) => format!("{}/{level}", self.root()),
+        }
     }
 
     /// One frame of an instance, counted from 1 (F28).

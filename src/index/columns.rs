@@ -18,7 +18,8 @@ pub(super) const SOP_CLASS_UID: Tag = Tag(0x0008, 0x0016);
 pub(super) const SOP_INSTANCE_UID: Tag = Tag(0x0008, 0x0018);
 const STUDY_DATE: Tag = Tag(0x0008, 0x0020);
 const STUDY_TIME: Tag = Tag(0x0008, 0x0030);
-const PATIENT_NAME: Tag = Tag(0x0010, 0x0010);
+pub(super) const PATIENT_NAME: Tag = Tag(0x0010, 0x0010);
+pub(super) const PATIENT_ID: Tag = Tag(0x0010, 0x0020);
 const SERIES_NUMBER: Tag = Tag(0x0020, 0x0011);
 const INSTANCE_NUMBER: Tag = Tag(0x0020, 0x0013);
 const IMAGE_TYPE: Tag = Tag(0x0008, 0x0008);
@@ -26,6 +27,9 @@ const PERFORMING_PHYSICIAN_NAME: Tag = Tag(0x0008, 0x1050);
 
 /// What stands for a number that an object does not have: it sorts last (Q90).
 pub(super) const NO_NUMBER: i64 = i64::MAX;
+
+/// The longest key, in bytes; a name of three groups of 64 kanji has 578.
+const LONGEST_KEY: usize = 1024;
 
 /// What lies in a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,9 +158,9 @@ impl Column {
             Holds::Date => date(text).unwrap_or_default(),
             Holds::Time if time(text).is_none() => String::new(),
             Holds::Text | Holds::Time => text.to_owned(),
-            Holds::Key => key(text),
+            Holds::Key => cut(key(text)),
             Holds::TimeKey => time(text).unwrap_or_default(),
-            Holds::Fold(group) => folded(text, group),
+            Holds::Fold(group) => cut(folded(text, group)),
         };
         let kept = !text.is_empty() || matches!(self.row.tag, STUDY_DATE | STUDY_TIME);
         kept.then_some(text).into()
@@ -179,6 +183,27 @@ pub(super) fn study_date(attributes: &AttributeSet) -> String {
         .map(str::trim)
         .and_then(date)
         .unwrap_or_default()
+}
+
+/// A key without what is beyond every attribute that may stand there: PostgreSQL has no room for more in an index.
+pub(super) fn cut(mut key: String) -> String {
+    if key.len() > LONGEST_KEY {
+        key.truncate(key.floor_char_boundary(LONGEST_KEY));
+    }
+    key
+}
+
+/// The folded groups of the patient's name.
+pub(super) fn folded_name(attributes: &AttributeSet) -> [String; 3] {
+    let name = attributes.text(PATIENT_NAME).map(str::trim);
+    let name = name.unwrap_or_default();
+    std::array::from_fn(|group| folded(name, group))
+}
+
+/// The patient number as it is compared; `None` where there is none.
+pub(super) fn patient_number(attributes: &AttributeSet) -> Option<String> {
+    let number = cut(key(attributes.text(PATIENT_ID)?));
+    (!number.is_empty()).then_some(number)
 }
 
 /// The value of a column as text for an answer; `None` where the object has none.
@@ -241,6 +266,12 @@ mod tests {
         check("1030.1234567", None);
         check("noon", None);
         check("", None);
+    }
+
+    #[test]
+    fn keys_are_cut_between_characters() {
+        assert_eq!(cut("山".repeat(400)).len(), 1023);
+        assert_eq!(cut("A".repeat(1024)).len(), 1024);
     }
 
     #[test]

@@ -38,6 +38,7 @@ static MIGRATIONS: &[Row] = &[
     Row { version: 2, what: "study", sqlite: text!("0002_study.sqlite.sql"), postgres: text!("0002_study.postgres.sql") },
     Row { version: 3, what: "pack", sqlite: text!("0003_pack.sqlite.sql"), postgres: text!("0003_pack.postgres.sql") },
     Row { version: 4, what: "statistics", sqlite: text!("0004_statistics.sqlite.sql"), postgres: None },
+    Row { version: 5, what: "name_search", sqlite: text!("0005_name_search.sqlite.sql"), postgres: text!("0005_name_search.postgres.sql") },
     Row { version: 6, what: "job", sqlite: text!("0006_job.sqlite.sql"), postgres: text!("0006_job.postgres.sql") },
     Row { version: 7, what: "deletion", sqlite: text!("0007_deletion.sqlite.sql"), postgres: text!("0007_deletion.postgres.sql") },
     Row { version: 8, what: "identity", sqlite: text!("0008_identity.sqlite.sql"), postgres: text!("0008_identity.postgres.sql") },

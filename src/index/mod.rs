@@ -21,6 +21,7 @@ pub mod identity;
 pub mod jobs;
 mod kept;
 pub mod migrate;
+mod parts;
 pub mod record;
 pub mod recount;
 mod remove;

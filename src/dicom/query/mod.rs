@@ -35,6 +35,8 @@ pub enum Test {
     Range(Option<String>, Option<String>),
     /// A person name: one folded pattern for any group, or one for each.
     Name(NameTest),
+    /// Absent or empty (Q36).
+    Empty,
 }
 
 /// Patterns for a person name, folded by `person_name::fold`; wildcards are kept.
@@ -55,7 +57,22 @@ pub struct Fields {
     pub tags: Vec<Tag>,
     /// `includefield=all`.
     pub all: bool,
+    /// Only what names the result, and what was asked for (`includedefaults=false`, Q86).
+    pub no_defaults: bool,
 }
+
+/// One attribute that orders the results.
+#[derive(Clone, Copy, Debug)]
+pub struct OrderBy {
+    /// The attribute.
+    pub row: &'static Row,
+    /// Largest first.
+    pub descending: bool,
+}
+
+/// A sum of what tells one search from another, whatever its page and what it shows: a cursor holds for one search only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity(pub String);
 
 /// A checked search.
 #[derive(Clone, Debug)]
@@ -70,12 +87,22 @@ pub struct Query {
     pub matches: Vec<Match>,
     /// What is shown.
     pub fields: Fields,
+    /// The order, before that of Q90.
+    pub order: Vec<OrderBy>,
+    /// The zone of the dates and times of the query, in minutes east of UTC (Q28).
+    pub zone: Option<i32>,
     /// The longest page.
     pub limit: u32,
     /// How many results are passed over.
     pub offset: u64,
     /// Whether the exact number of results was asked for (`count=true`).
     pub count: bool,
+    /// Where the page begins, as a former answer said (Q98); not yet checked.
+    pub cursor: Option<String>,
+    /// Whether an answer without results is an empty list (`empty=200`, Q111).
+    pub empty_is_list: bool,
+    /// What tells this search from another.
+    pub identity: Identity,
     /// What was ignored: the texts of `Warning: 299`.
     pub warnings: Vec<String>,
 }

@@ -36,9 +36,35 @@ pub(super) enum Parameter {
     Offset,
     /// Whether the number of results is wanted.
     Count,
+    /// The order of the results.
+    OrderBy,
+    /// Where a page begins.
+    Cursor,
+    /// The status of an answer without results.
+    Empty,
+    /// Whether `""` stands for a value that is not there.
+    EmptyValueMatching,
+    /// Whether all values of a list must be there.
+    MultipleValueMatching,
+    /// Whether attributes are shown that nobody asked for.
+    IncludeDefaults,
 }
 
 impl Parameter {
+    const ALL: [Self; 11] = [
+        Self::IncludeField,
+        Self::FuzzyMatching,
+        Self::Limit,
+        Self::Offset,
+        Self::Count,
+        Self::OrderBy,
+        Self::Cursor,
+        Self::Empty,
+        Self::EmptyValueMatching,
+        Self::MultipleValueMatching,
+        Self::IncludeDefaults,
+    ];
+
     /// As it is written.
     pub(super) fn as_str(self) -> &'static str {
         match self {
@@ -47,6 +73,12 @@ impl Parameter {
             Self::Limit => "limit",
             Self::Offset => "offset",
             Self::Count => "count",
+            Self::OrderBy => "orderby",
+            Self::Cursor => "cursor",
+            Self::Empty => "empty",
+            Self::EmptyValueMatching => "emptyvaluematching",
+            Self::MultipleValueMatching => "multiplevaluematching",
+            Self::IncludeDefaults => "includedefaults",
         }
     }
 }
@@ -54,24 +86,15 @@ impl Parameter {
 impl Name {
     /// Takes a decoded name.
     pub(super) fn of(text: &str) -> Self {
+        let mut parameters = Parameter::ALL.into_iter();
+        if let Some(parameter) = parameters.find(|parameter| parameter.as_str() == text) {
+            return Self::Parameter(parameter);
+        }
         match text {
-            "includefield" | "includeField" => Self::Parameter(Parameter::IncludeField),
-            "fuzzymatching" | "fuzzyMatching" => Self::Parameter(Parameter::FuzzyMatching),
-            "limit" => Self::Parameter(Parameter::Limit),
-            "offset" => Self::Parameter(Parameter::Offset),
-            "count" => Self::Parameter(Parameter::Count),
+            "includeField" => Self::Parameter(Parameter::IncludeField),
+            "fuzzyMatching" => Self::Parameter(Parameter::FuzzyMatching),
             "accept" | "charset" => Self::OfTheDoor,
-            "emptyvaluematching"
-            | "multiplevaluematching"
-            | "orderby"
-            | "cursor"
-            | "includedefaults"
-            | "empty"
-            | "facility"
-            | "scope"
-            | "identity"
-            | "annotate"
-            | "collapse" => Self::NotOffered,
+            "facility" | "scope" | "identity" | "annotate" | "collapse" => Self::NotOffered,
             _ if text.contains('.') && text.split('.').all(|step| attribute(step).is_some()) => {
                 Self::NotOffered
             }
@@ -181,7 +204,9 @@ mod tests {
         check("Limit", Name::Unknown);
         check("accept", Name::OfTheDoor);
         check("Accept", Name::Unknown);
-        check("orderby", Name::NotOffered);
+        check("orderby", Name::Parameter(Parameter::OrderBy));
+        check("OrderBy", Name::Unknown);
+        check("collapse", Name::NotOffered);
     }
 
     #[test]

@@ -9,13 +9,19 @@ use std::collections::BTreeMap;
 
 use super::decode::{Plus, decode, pairs};
 use super::names::{Name, Parameter, attribute, warning};
-use super::{Fields, Match, Query, Test, value};
-use crate::dicom::dictionary::{Matching, Row, keyword, row_of, tag_of};
+use super::value::{self, How};
+use super::{Fields, Identity, Match, OrderBy, Query, Test, when};
+use crate::dicom::dictionary::{Matching, Row, keyword, row_of, standard_vr, tag_of};
 use crate::error::{Error, Result};
-use crate::model::{Level, SeriesUid, StudyUid, Tag};
+use crate::model::{Level, SeriesUid, StudyUid, Tag, VR};
 
 const MODALITY: Tag = Tag(0x0008, 0x0060);
 const MODALITIES_IN_STUDY: Tag = Tag(0x0008, 0x0061);
+const SOP_CLASSES_IN_STUDY: Tag = Tag(0x0008, 0x0062);
+const TIMEZONE_OFFSET_FROM_UTC: Tag = Tag(0x0008, 0x0201);
+
+/// How many attributes order a page at most.
+const MOST_ORDERS: usize = 8;
 
 impl Query {
     /// Checks the query string of a search for `level` below the study and the series of the path.
@@ -33,21 +39,41 @@ impl Query {
         raw_query: &str,
     ) -> Result<Self> {
         let mut asked = Asked::read(raw_query)?;
-        let fuzzy = asked.flag(Parameter::FuzzyMatching)?;
-        let count = asked.flag(Parameter::Count)?;
+        let how = How {
+            fuzzy: asked.flag(Parameter::FuzzyMatching, false)?,
+            empty: asked.flag(Parameter::EmptyValueMatching, false)?,
+            multiple: asked.flag(Parameter::MultipleValueMatching, false)?,
+        };
+        let count = asked.flag(Parameter::Count, false)?;
+        let no_defaults = !asked.flag(Parameter::IncludeDefaults, true)?;
+        let empty_is_list = asked.empty_is_list()?;
         let limit = asked.limit(level, series.is_some())?;
         let offset = asked.number(Parameter::Offset)?.unwrap_or(0);
-        let matches = asked.matches(level, fuzzy)?;
+        let cursor = asked.parameters.remove(&Parameter::Cursor);
+        if cursor.is_some() && offset > 0 {
+            return Err(Error::invalid("a page begins at a cursor or at an offset"));
+        }
+        let zone = asked.zone()?;
+        let order = asked.order(level)?;
+        let matches = asked.matches(level, how)?;
+        if zone.is_some() {
+            check_days(&matches)?;
+        }
         Ok(Self {
             level,
             study,
             series,
+            order,
+            zone,
             limit,
             offset,
             count,
+            cursor,
+            empty_is_list,
+            identity: asked.identity(),
             warnings: asked.warnings(&matches),
             matches,
-            fields: asked.fields(level),
+            fields: asked.fields(level, no_defaults),
         })
     }
 }
@@ -69,6 +95,10 @@ struct Asked {
     unmatched: Vec<String>,
     /// Parameters and paths that are not built.
     not_offered: Vec<String>,
+    /// Names that do not order anything.
+    unordered: Vec<String>,
+    /// What the search is, name by name.
+    identity: Vec<String>,
 }
 
 impl Asked {
@@ -80,8 +110,8 @@ impl Asked {
             if kind == Name::OfTheDoor {
                 continue;
             }
-            // A plus is data in DT and in (0008,0201) only (Q07), and neither is matched.
-            let value = decode(value, Plus::Space)?;
+            let value = decode(value, plus(kind))?;
+            asked.identify(kind, &name, &value);
             match kind {
                 Name::Attribute(tag) => asked.keys.entry(tag).or_default().push(value),
                 Name::Parameter(Parameter::IncludeField) => asked.include(&value),
@@ -122,10 +152,96 @@ impl Asked {
         }
     }
 
+    /// Takes up what decides which results there are and in which order they come.
+    fn identify(&mut self, kind: Name, name: &str, value: &str) {
+        let decides = match kind {
+            Name::Attribute(_) => true,
+            Name::Parameter(parameter) => matches!(
+                parameter,
+                Parameter::FuzzyMatching
+                    | Parameter::OrderBy
+                    | Parameter::EmptyValueMatching
+                    | Parameter::MultipleValueMatching
+            ),
+            Name::OfTheDoor | Name::NotOffered | Name::Unknown => false,
+        };
+        if decides {
+            self.identity.push(format!("{name}={value}"));
+        }
+    }
+
+    fn identity(&mut self) -> Identity {
+        self.identity.sort_unstable();
+        Identity(self.identity.join("\n"))
+    }
+
+    /// The zone in which the dates and times of the query are meant (Q28).
+    fn zone(&mut self) -> Result<Option<i32>> {
+        let Some(values) = self.keys.remove(&TIMEZONE_OFFSET_FROM_UTC) else {
+            return Ok(None);
+        };
+        self.fields.push(TIMEZONE_OFFSET_FROM_UTC);
+        let value = match values.as_slice() {
+            [value] => value.trim(),
+            _ => return Err(Error::invalid("TimezoneOffsetFromUTC is given twice")),
+        };
+        if value.is_empty() || value == "*" {
+            return Ok(None);
+        }
+        let zone = when::zone(value);
+        zone.map(Some).ok_or_else(|| {
+            Error::invalid(
+                "TimezoneOffsetFromUTC: an offset is a sign and HHMM, from -1200 to +1400",
+            )
+        })
+    }
+
+    /// The order (Q91): attributes of this level or above, a minus before one that descends.
+    fn order(&mut self, level: Level) -> Result<Vec<OrderBy>> {
+        let Some(list) = self.parameters.remove(&Parameter::OrderBy) else {
+            return Ok(Vec::new());
+        };
+        let mut order: Vec<OrderBy> = Vec::new();
+        for name in list.split(',').map(str::trim) {
+            let (descending, bare) = match name.strip_prefix('-') {
+                Some(bare) => (true, bare),
+                None => (false, name),
+            };
+            let row = attribute(bare).and_then(row_of).filter(|row| {
+                let is_list = matches!(row.tag, MODALITIES_IN_STUDY | SOP_CLASSES_IN_STUDY);
+                row.level <= level && row.matching != Matching::None && !is_list
+            });
+            match row {
+                Some(row) if order.iter().all(|known| known.row.tag != row.tag) => {
+                    order.push(OrderBy { row, descending });
+                }
+                Some(_) => {}
+                None if bare.is_empty() => {}
+                None => self.unordered.push(bare.to_owned()),
+            }
+        }
+        if order.len() > MOST_ORDERS {
+            return Err(Error::invalid(format!(
+                "orderby takes at most {MOST_ORDERS} attributes"
+            )));
+        }
+        Ok(order)
+    }
+
+    /// The status of an answer without results (Q111).
+    fn empty_is_list(&self) -> Result<bool> {
+        match self.parameters.get(&Parameter::Empty).map(String::as_str) {
+            None | Some("204") => Ok(false),
+            Some("200") => Ok(true),
+            Some(_) => Err(Error::invalid("empty is 200 or 204")),
+        }
+    }
+
     /// A parameter that is `true` or `false` (Q59).
-    fn flag(&self, parameter: Parameter) -> Result<bool> {
+    fn flag(&self, parameter: Parameter, default: bool) -> Result<bool> {
         match self.parameters.get(&parameter).map(String::as_str) {
-            None | Some("false") => Ok(false),
+            None => Ok(default),
+            Some("false") => Ok(false),
             Some("true") => Ok(true),
             Some(_) => Err(Error::invalid(format!(
                 "{} is true or false",
@@ -165,7 +281,7 @@ impl Asked {
     }
 
     /// The conditions. Every key that this level has is shown as well (Q05, Q67).
-    fn matches(&mut self, level: Level, fuzzy: bool) -> Result<Vec<Match>> {
+    fn matches(&mut self, level: Level, how: How) -> Result<Vec<Match>> {
         let mut matches = Vec::new();
         for (tag, values) in &self.keys {
             let Some(row) = matched_row(level, *tag) else {
@@ -176,15 +292,14 @@ impl Asked {
                 continue;
             };
             self.fields.push(row.tag);
-            if let Some(test) = value::test(row, values, fuzzy)? {
-                matches.push(Match { row, test });
-            }
+            let tests = value::tests(row, values, how)?;
+            matches.extend(tests.into_iter().map(|test| Match { row, test }));
         }
         Ok(matches)
     }
 
     /// What is shown: nothing of a lower level (Q81), each attribute once.
-    fn fields(self, level: Level) -> Fields {
+    fn fields(self, level: Level, no_defaults: bool) -> Fields {
         let mut tags = self.fields;
         tags.retain(|tag| row_of(*tag).is_none_or(|row| row.level <= level));
         tags.sort_unstable();
@@ -192,6 +307,7 @@ impl Asked {
         Fields {
             tags,
             all: self.all,
+            no_defaults,
         }
     }
 
@@ -203,6 +319,7 @@ impl Asked {
                 &self.unmatched,
             ),
             ("these are not offered and were ignored", &self.not_offered),
+            ("these order nothing here and were ignored", &self.unordered),
         ];
         let combined = "these dates and times were matched each by itself, not as one interval";
         named
@@ -210,6 +327,19 @@ impl Asked {
             .filter_map(|(reason, names)| warning(reason, names))
             .chain(warning(combined, &split_intervals(matches)))
             .collect()
+    }
+}
+
+/// What a plus in a value is: data in an offset from UTC, a space elsewhere (Q07).
+fn plus(kind: Name) -> Plus {
+    match kind {
+        Name::Attribute(tag) if tag == TIMEZONE_OFFSET_FROM_UTC => Plus::Itself,
+        Name::Attribute(tag) if standard_vr(tag) == Some(VR::DT) => Plus::Itself,
+        Name::Attribute(_)
+        | Name::Parameter(_)
+        | Name::OfTheDoor
+        | Name::NotOffered
+        | Name::Unknown => Plus::Space,
     }
 }
 
@@ -223,11 +353,27 @@ fn matched_row(level: Level, tag: Tag) -> Option<&'static Row> {
     row_of(tag).filter(|row| row.level <= level && row.matching != Matching::None)
 }
 
+/// A zone makes a condition for each day and each offset there is: a list of days has an end before that of a database.
+fn check_days(matches: &[Match]) -> Result<()> {
+    const MOST: usize = 10;
+    let is_long = |found: &&Match| match &found.test {
+        Test::OneOf(days) => found.row.matching == Matching::Date && days.len() > MOST,
+        Test::Like(_) | Test::Numbers(_) | Test::Range(..) | Test::Name(_) | Test::Empty => false,
+    };
+    match matches.iter().find(is_long) {
+        None => Ok(()),
+        Some(found) => Err(Error::invalid(format!(
+            "{}: beside TimezoneOffsetFromUTC a list holds at most {MOST} days",
+            found.row.keyword
+        ))),
+    }
+}
+
 /// Pairs of a date over more than one day and a time, which the standard wants as one interval (Q27).
 fn split_intervals(matches: &[Match]) -> Vec<String> {
     let is_over_days = |found: &&Match| match &found.test {
         Test::Range(from, to) => from != to,
-        Test::OneOf(_) | Test::Like(_) | Test::Numbers(_) | Test::Name(_) => false,
+        Test::OneOf(_) | Test::Like(_) | Test::Numbers(_) | Test::Name(_) | Test::Empty => false,
     };
     let times = matches
         .iter()

@@ -75,22 +75,20 @@ fn q03_q82_unknown_names_are_named_in_one_warning() {
 
 #[test]
 fn q04_known_attributes_without_an_index_are_named() {
-    let query = studies("PatientAge=030Y&SeriesNumber=3&TimezoneOffsetFromUTC=%2B0900&orderby=x");
+    let query = studies("PatientAge=030Y&SeriesNumber=3&InstanceAvailability=x&scope=x");
     assert!(query.matches.is_empty());
     assert_eq!(
         query.warnings,
         [
             "these attributes are not matched here and were ignored: \
-             TimezoneOffsetFromUTC, PatientAge, SeriesNumber",
-            "these are not offered and were ignored: orderby",
+             InstanceAvailability, PatientAge, SeriesNumber",
+            "these are not offered and were ignored: scope",
         ]
     );
-    let path = studies("OtherPatientIDsSequence.PatientID=1&emptyvaluematching=true");
+    let path = studies("OtherPatientIDsSequence.PatientID=1&collapse=none");
     assert_eq!(
         path.warnings,
-        [
-            "these are not offered and were ignored: OtherPatientIDsSequence.PatientID, emptyvaluematching"
-        ]
+        ["these are not offered and were ignored: OtherPatientIDsSequence.PatientID, collapse"]
     );
 }
 
@@ -169,6 +167,54 @@ fn q27_a_date_range_with_a_time_is_not_yet_one_interval_and_says_so() {
             .warnings
             .is_empty()
     );
+}
+
+#[test]
+fn q28_a_zone_is_an_offset_and_its_plus_stays() {
+    let query = studies("TimezoneOffsetFromUTC=+0900&StudyDate=20240101");
+    assert_eq!((query.zone, query.warnings.len()), (Some(540), 0));
+    assert_eq!(query.fields.tags.len(), 2);
+    assert_eq!(studies("00080201=-0330").zone, Some(-210));
+    assert_eq!(studies("00080201=").zone, None);
+    refuse("TimezoneOffsetFromUTC=Tokyo");
+    refuse("TimezoneOffsetFromUTC=+0900&00080201=+0100");
+    let days = "20240101,".repeat(11);
+    refuse(&format!("00080201=+0900&StudyDate={days}"));
+}
+
+#[test]
+fn q33_q42_what_cannot_be_matched_is_named() {
+    let query = studies("PixelData=x&00230010=AcmeCompany&00231002=x");
+    assert!(query.matches.is_empty());
+    assert_eq!(
+        query.warnings,
+        [
+            "these names are unknown and were ignored: 00230010, 00231002",
+            "these attributes are not matched here and were ignored: PixelData",
+        ]
+    );
+}
+
+#[test]
+fn q36_two_quotes_are_nothing_where_it_is_asked_for() {
+    let nothing = studies("emptyvaluematching=true&AccessionNumber=%22%22&PatientName=%22%22");
+    let tests: Vec<&Test> = nothing.matches.iter().map(|m| &m.test).collect();
+    assert_eq!(tests, [&Test::Empty, &Test::Empty]);
+    let literal = studies("AccessionNumber=%22%22");
+    assert_eq!(literal.matches[0].test, Test::OneOf(vec!["\"\"".into()]));
+    refuse("emptyvaluematching=yes");
+}
+
+#[test]
+fn q40_all_values_of_a_list_where_it_is_asked_for() {
+    let query = studies("multiplevaluematching=true&ModalitiesInStudy=CT,PT&StudyInstanceUID=1,2");
+    let both: Vec<Test> = query.matches.iter().map(|m| m.test.clone()).collect();
+    let one = |text: &str| Test::OneOf(vec![text.to_owned()]);
+    let either = Test::OneOf(vec!["1".into(), "2".into()]);
+    assert_eq!(both, [one("CT"), one("PT"), either]);
+    let text = studies("multiplevaluematching=true&StudyDescription=CHEST,+PA%5CLUNG");
+    assert_eq!(text.matches.len(), 2, "a comma is data in a text");
+    refuse("multiplevaluematching=true&ModalitiesInStudy=C*");
 }
 
 #[test]
@@ -266,6 +312,58 @@ fn parameters_of_the_door_are_left_to_it() {
 fn s32_a_refusal_does_not_repeat_the_value() {
     let error = Query::parse(Level::Study, None, None, "PatientBirthDate=19330231").unwrap_err();
     assert!(!error.detail().contains("1933"), "{}", error.detail());
+}
+
+#[test]
+fn q91_an_order_is_a_list_of_attributes() {
+    let query = instances("orderby=-StudyDate,PatientName,00200013,-StudyDate,nonsense,PixelData");
+    let order: Vec<_> = query
+        .order
+        .iter()
+        .map(|o| (o.row.keyword, o.descending))
+        .collect();
+    let expected = [
+        ("StudyDate", true),
+        ("PatientName", false),
+        ("InstanceNumber", false),
+    ];
+    assert_eq!(order, expected);
+    assert_eq!(
+        query.warnings,
+        ["these order nothing here and were ignored: nonsense, PixelData"]
+    );
+    let lower = studies("orderby=SeriesNumber,ModalitiesInStudy");
+    assert!(lower.order.is_empty() && lower.warnings.len() == 1);
+    refuse("orderby=StudyDate&orderby=StudyTime");
+    refuse(
+        "orderby=StudyDate,StudyTime,PatientID,PatientName,StudyID,AccessionNumber,PatientSex,\
+         PatientBirthDate,StudyDescription",
+    );
+}
+
+#[test]
+fn q98_a_cursor_belongs_to_a_search_and_not_to_a_page() {
+    let identity = |raw: &str| studies(raw).identity;
+    let one = identity("PatientID=1&limit=5&StudyDate=20240101");
+    assert_eq!(
+        one,
+        identity("StudyDate=20240101&PatientID=1&count=true&cursor=x")
+    );
+    for other in ["PatientID=2&StudyDate=20240101", "PatientID=1"] {
+        assert_ne!(one, identity(other));
+    }
+    assert_ne!(
+        one,
+        identity("PatientID=1&StudyDate=20240101&orderby=PatientID")
+    );
+    refuse("cursor=x&offset=5");
+}
+
+#[test]
+fn q111_an_answer_without_results_has_one_of_two_statuses() {
+    assert!(studies("empty=200").empty_is_list);
+    assert!(!studies("empty=204").empty_is_list);
+    refuse("empty=true");
 }
 
 /// Query strings that are nearly right.

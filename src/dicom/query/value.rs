@@ -23,11 +23,75 @@ const MOST_TOKENS: usize = 32;
 /// characters.
 const LONGEST_VALUE: usize = 1024;
 
-/// The test that the decoded values of one key ask for; `None` is universal matching (Q05).
+/// What the parameters of a query change in the meaning of values.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct How {
+    /// Names by the beginnings of their parts (Q56).
+    pub(super) fuzzy: bool,
+    /// `""` is a value that is not there (Q36).
+    pub(super) empty: bool,
+    /// All values of a list must be there (Q40).
+    pub(super) multiple: bool,
+}
+
+/// What stands for a value that is not there (PS3.4 C.2.2.2.7).
+const NOTHING: &str = "\"\"";
+
+/// The tests, all of which must hold, that the decoded values of one key ask for; none is universal matching (Q05).
 ///
 /// # Errors
 /// `Kind::Invalid` if they are none of what the attribute is matched by.
-pub(super) fn test(row: &'static Row, values: &[String], fuzzy: bool) -> Result<Option<Test>> {
+pub(super) fn tests(row: &'static Row, values: &[String], how: How) -> Result<Vec<Test>> {
+    if how.empty
+        && let [value] = values
+        && value.trim() == NOTHING
+    {
+        return Ok(vec![Test::Empty]);
+    }
+    if !(how.multiple && takes_multiple(row)) {
+        return Ok(test(row, values, how.fuzzy)?.into_iter().collect());
+    }
+    let is_separator = move |c| c == '\\' || (c == ',' && is_list(row));
+    let each: Vec<&str> = values
+        .iter()
+        .flat_map(|value| value.split(is_separator))
+        .filter(|value| !value.trim().is_empty())
+        .collect();
+    if each.len() > MOST_CONDITIONS {
+        let most = MOST_CONDITIONS;
+        return Err(refused(row, format!("a list holds at most {most} values")));
+    }
+    if each.iter().any(|value| has_wildcard(value)) {
+        return Err(refused(
+            row,
+            "multiplevaluematching and wildcards exclude each other",
+        ));
+    }
+    let tests = each
+        .into_iter()
+        .map(|value| test(row, &[value.to_owned()], how.fuzzy));
+    Ok(tests
+        .collect::<Result<Vec<_>>>()?
+        .into_iter()
+        .flatten()
+        .collect())
+}
+
+/// Whether the value representation is one for which a list can mean all of it (Q40).
+fn takes_multiple(row: &Row) -> bool {
+    matches!(
+        row.vr,
+        VR::AE | VR::AS | VR::AT | VR::CS | VR::LO | VR::PN | VR::SH | VR::UC
+    )
+}
+
+/// Whether a comma separates values (Q08).
+fn is_list(row: &Row) -> bool {
+    matches!(row.vr, VR::UI | VR::CS | VR::IS | VR::AT) || row.matching == Matching::Date
+}
+
+/// One test for all values of a key; `None` is universal matching.
+fn test(row: &'static Row, values: &[String], fuzzy: bool) -> Result<Option<Test>> {
     let values = alternatives(row, values)?;
     if values.is_empty() || values.iter().any(|value| is_universal(value)) {
         return Ok(None);
@@ -52,8 +116,7 @@ pub(super) fn test(row: &'static Row, values: &[String], fuzzy: bool) -> Result<
 /// The values as a list: cut at commas and backslashes where the value representation allows (Q08, Q09, Q24), without
 /// padding (Q11), without empty ones.
 fn alternatives<'a>(row: &Row, values: &'a [String]) -> Result<Vec<&'a str>> {
-    let is_list =
-        matches!(row.vr, VR::UI | VR::CS | VR::IS | VR::AT) || row.matching == Matching::Date;
+    let is_list = is_list(row);
     if !is_list && values.len() > 1 {
         return Err(refused(row, "it is given twice, and takes one value"));
     }

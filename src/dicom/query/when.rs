@@ -32,6 +32,25 @@ pub(super) fn date(text: &str) -> Option<String> {
     (plain.len() == 8).then_some(plain)
 }
 
+/// An offset from UTC, `&ZZXX`, in minutes east (PS3.5 6.2, PS3.3 C.12.1.1.8).
+pub(super) fn zone(text: &str) -> Option<i32> {
+    let (sign, digits) = match text.split_at_checked(1)? {
+        ("+", digits) => (1, digits),
+        ("-", digits) => (-1, digits),
+        _ => return None,
+    };
+    if digits.len() != 4 || !all_digits(digits) {
+        return None;
+    }
+    let hours: i32 = digits.get(..2)?.parse().ok()?;
+    let minutes: i32 = digits.get(2..)?.parse().ok()?;
+    let east = hours
+        .checked_mul(60)?
+        .checked_add(minutes)?
+        .checked_mul(sign)?;
+    (minutes < 60 && (-720..=840).contains(&east)).then_some(east)
+}
+
 /// Cuts at the hyphen; `span` gives the first and the last moment that one side covers.
 fn range(text: &str, span: impl Fn(&str) -> Option<(String, String)>) -> Option<Ends> {
     let Some((from, to)) = text.split_once('-') else {
@@ -147,6 +166,29 @@ mod tests {
             "",
         ] {
             assert_eq!(dates(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn q28_an_offset_is_signed_and_of_this_world() {
+        let check = |text: &str, east: Option<i32>| assert_eq!(zone(text), east, "{text}");
+        check("+0900", Some(540));
+        check("-0330", Some(-210));
+        check("+0000", Some(0));
+        check("+1400", Some(840));
+        for wrong in [
+            "",
+            "+",
+            "0900",
+            "+1401",
+            "-1201",
+            "+0960",
+            "+090",
+            "+09:00",
+            "é0900",
+            "+09００",
+        ] {
+            check(wrong, None);
         }
     }
 

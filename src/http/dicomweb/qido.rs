@@ -9,16 +9,20 @@ use super::shapes::{Refused, SearchParams, Searched, SeriesParams, StudyParams};
 use crate::auth::DicomRead;
 use crate::dicom::json;
 use crate::dicom::query::Query;
+use crate::dicom::query::decode::pairs;
 use crate::error::{Error, Result};
 use crate::http::accept::Accept;
 use crate::http::caller::Caller;
 use crate::http::urls::Urls;
 use crate::http::warning::warning;
 use crate::http::{Kura, respond};
-use crate::index::search::{Found, More, Page};
+use crate::index::search::{Found, More, Page, Place};
 use crate::model::{InstancePath, Level, SeriesPath, SeriesUid, StudyPath, StudyUid, Tag, VR};
 
 const RETRIEVE_URL: Tag = Tag(0x0008, 0x1190);
+
+/// The longest query string that a `Link` repeats, in bytes.
+const LONGEST_LINK: usize = 4096;
 
 /// What every search is given.
 struct Search<'a> {
@@ -155,17 +159,15 @@ impl Search<'_> {
     ) -> Result<HttpResponse> {
         let media_type = respond::dicom_json(self.accept)?;
         let query = Query::parse(level, study, series, self.request.query_string())?;
-        let page = self
-            .kura
-            .archive
-            .catalog(self.caller)
-            .search(&query)
-            .await?;
+        let place = self.place(&query)?;
+        let catalog = self.kura.archive.catalog(self.caller);
+        let page = catalog.search(&query, place.as_ref()).await?;
         let urls = self.kura.urls(self.request);
-        let mut response = if page.rows.is_empty() {
-            HttpResponse::NoContent()
-        } else {
+        let is_list = !page.rows.is_empty() || query.empty_is_list;
+        let mut response = if is_list {
             HttpResponse::Ok()
+        } else {
+            HttpResponse::NoContent()
         };
         respond::list_headers(&mut response);
         for text in warnings(&query, &page) {
@@ -174,12 +176,72 @@ impl Search<'_> {
         if let Some(total) = page.total {
             response.insert_header(("X-Total-Count", total.to_string()));
         }
-        if page.rows.is_empty() {
+        if let Some(next) = &page.next
+            && let Some(link) = self.link(&query, next, &urls)?
+        {
+            response.insert_header(("Link", link));
+        }
+        if !is_list {
             return Ok(response.finish());
         }
         response.content_type(media_type);
+        if page.rows.is_empty() {
+            return Ok(response.body("[]"));
+        }
         Ok(response.streaming(rows(page.rows, urls)))
     }
+
+    /// The place that a cursor names. One that was not made here for this search and this facility is refused (Q98).
+    fn place(&self, query: &Query) -> Result<Option<Place>> {
+        let Some(cursor) = &query.cursor else {
+            return Ok(None);
+        };
+        let opened = self.kura.cursors.open(&self.context(query), cursor);
+        let text = opened.ok_or_else(|| {
+            Error::invalid("the cursor is none of this search: take it from the Link of its answer")
+        })?;
+        Place::parse(&text).map(Some)
+    }
+
+    /// What a cursor holds for: one search of one facility.
+    fn context(&self, query: &Query) -> String {
+        let text = |uid: Option<&str>| uid.unwrap_or_default().to_owned();
+        [
+            self.caller.facility().code.as_str().to_owned(),
+            format!("{:?}", query.level),
+            text(query.study.as_ref().map(StudyUid::as_str)),
+            text(query.series.as_ref().map(SeriesUid::as_str)),
+            query.identity.0.clone(),
+        ]
+        .join("\n")
+    }
+
+    /// The next page: this request with another beginning (Q98). `None` where the request is so long that clients would
+    /// stumble over the header; such a search is paged by offsets.
+    fn link(&self, query: &Query, next: &Place, urls: &Urls) -> Result<Option<String>> {
+        let asked: String = pairs(self.request.query_string())
+            .filter(|(name, _)| !matches!(*name, "cursor" | "offset"))
+            .map(|(name, value)| format!("{name}={value}&"))
+            .collect();
+        if asked.len() > LONGEST_LINK {
+            return Ok(None);
+        }
+        let cursor = (self.kura.cursors).seal(&self.context(query), &next.to_text())?;
+        let url = format!("{}?{}cursor={cursor}", urls.search(query), escaped(&asked));
+        Ok(Some(format!("<{url}>; rel=\"next\"")))
+    }
+}
+
+/// A query string as it came, without what could end a URL in a header.
+fn escaped(raw: &str) -> String {
+    let mut plain = String::with_capacity(raw.len());
+    for byte in raw.bytes() {
+        match byte {
+            b'!' | b'#'..=b';' | b'=' | b'?'..=b'~' => plain.push(char::from(byte)),
+            other => plain.push_str(&format!("%{other:02X}")),
+        }
+    }
+    plain
 }
 
 /// What was ignored (Q03, Q04, Q82), and what is left (Q96).

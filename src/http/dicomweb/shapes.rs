@@ -108,6 +108,18 @@ pub struct SearchParams {
     fuzzymatching: Option<bool>,
     /// Whether all results are counted in `X-Total-Count`.
     count: Option<bool>,
+    /// Attributes that order the results, separated by commas, a minus before one that descends.
+    orderby: Option<String>,
+    /// Where the page begins: from the `Link` with `rel="next"` of the answer before, in place of an offset.
+    cursor: Option<String>,
+    /// The status of an answer without results: 204, or 200 with an empty list.
+    empty: Option<u16>,
+    /// Whether the value `""` finds what has no value.
+    emptyvaluematching: Option<bool>,
+    /// Whether all values of a list must be there instead of one.
+    multiplevaluematching: Option<bool>,
+    /// Whether attributes are shown that nobody asked for; they are if it is not said.
+    includedefaults: Option<bool>,
 }
 
 /// What a search gives.

@@ -11,6 +11,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use super::Batch;
 use crate::error::Result;
 use crate::index::kept::{Kept, KeptOfStudy, keep_study, modality, recount, select_series};
+use crate::index::parts;
 use crate::index::record::NewInstance;
 use crate::index::row::{failed, get, signed, uid};
 use crate::model::{SeriesId, SeriesUid, StudyId, StudyUid, Tag};
@@ -37,6 +38,8 @@ pub(super) struct KeptStudy {
     pub(super) series: HashMap<SeriesUid, KeptSeries>,
     /// Whether an instance of it was replaced.
     pub(super) was_replaced: bool,
+    /// What is new to search inside.
+    pub(super) texts: Vec<(parts::Kind, String)>,
 }
 
 impl KeptSeries {
@@ -66,11 +69,12 @@ impl KeptSeries {
 
 impl KeptStudy {
     /// A study that is made by this batch.
-    pub(super) fn new(id: StudyId, date: String) -> Self {
+    pub(super) fn new(id: StudyId, date: String, texts: Vec<(parts::Kind, String)>) -> Self {
         Self {
             id,
             date,
             version: 1,
+            texts,
             series: HashMap::new(),
             was_replaced: false,
         }
@@ -123,7 +127,7 @@ impl Batch<'_> {
             date: get(&row, "study_date")?,
             version: get::<i32>(&row, "study_version")?.saturating_add(1),
             series: self.find_series(id).await?,
-            ..KeptStudy::new(id, String::new())
+            ..KeptStudy::new(id, String::new(), Vec::new())
         }))
     }
 

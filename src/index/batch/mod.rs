@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, HashSet};
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
 
-use super::Index;
 use super::record::{NewInstance, NewPack, Recorded, is_in_use};
 use super::row::{failed, was_overtaken};
 use super::timing::commit;
+use super::{Index, parts};
 use crate::auth::StoreGrant;
 use crate::error::Result;
 use crate::model::{
@@ -174,6 +174,10 @@ impl Batch<'_> {
         for study in studies.values() {
             self.keep(study).await?;
         }
+        let texts = studies
+            .values()
+            .flat_map(|study| study.texts.iter().cloned());
+        parts::add(self.tx, self.owner, &texts.collect()).await?;
         Ok(recorded)
     }
 

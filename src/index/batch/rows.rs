@@ -5,9 +5,9 @@ use sea_orm::sea_query::{Expr, ExprTrait, InsertStatement, Query, Value};
 use super::kept::{KeptSeries, KeptStudy};
 use super::{Batch, Fresh};
 use crate::error::Result;
-use crate::index::columns;
 use crate::index::record::{NewInstance, NewPack};
 use crate::index::row::signed;
+use crate::index::{columns, parts};
 use crate::model::{Level, RegistrationId, SeriesId, StudyId};
 
 /// Rows in one statement: far below the cap on bound parameters (32,766 on SQLite), and few enough that the statements
@@ -66,6 +66,7 @@ impl Batch<'_> {
             ("owner_facility_id", self.owner.0.into()),
             ("registration_id", registration.map(|id| id.0).into()),
             ("study_instance_uid", pack.study.as_str().into()),
+            ("name_key", parts::name_key(&first.attributes).into()),
             ("series_count", 0_i32.into()),
             ("instance_count", 0_i32.into()),
             ("byte_count", 0_i64.into()),
@@ -80,7 +81,8 @@ impl Batch<'_> {
         ])
         .with(Level::Study, first);
         self.execute(&insert("study", vec![row])).await?;
-        Ok(KeptStudy::new(id, columns::study_date(&first.attributes)))
+        let date = columns::study_date(&first.attributes);
+        Ok(KeptStudy::new(id, date, parts::texts(&first.attributes)))
     }
 
     /// Makes a study of which everything was erased anew: its row has nothing but its UID.
@@ -92,6 +94,7 @@ impl Batch<'_> {
     ) -> Result<KeptStudy> {
         let row = NewRow::new([
             ("registration_id", registration.map(|id| id.0).into()),
+            ("name_key", parts::name_key(&first.attributes).into()),
             ("first_stored_at", self.now.0.into()),
         ])
         .with(Level::Study, first);
@@ -103,6 +106,7 @@ impl Batch<'_> {
         self.execute(&refill).await?;
         Ok(KeptStudy {
             date: columns::study_date(&first.attributes),
+            texts: parts::texts(&first.attributes),
             ..study
         })
     }

@@ -9,9 +9,8 @@ use uuid::Uuid;
 
 use super::{HeldStudy, change, deletion, hold_study};
 use crate::error::{Error, Result};
-use crate::index::Index;
-use crate::index::columns;
 use crate::index::row::{failed, get};
+use crate::index::{Index, columns, parts};
 use crate::model::{
     AttributeSet, Deletion, DeletionId, DeletionState, FacilityId, Level, RejectCode, StudyId,
     Timestamp,
@@ -48,7 +47,7 @@ impl Index {
         let instances = bury(&tx, owner, &study, &found, now).await?;
         forget(&tx, owner, study.id, id).await?;
         let packs = let_go(&tx, study.id, now).await?;
-        clear(&tx, study.id).await?;
+        clear(&tx, owner, study.id).await?;
         let mut changed = change(id, DeletionState::Erased);
         changed.value("erased_at", now.0);
         tx.execute(&changed).await.map_err(failed)?;
@@ -213,7 +212,7 @@ async fn let_go(tx: &DatabaseTransaction, study: StudyId, now: Timestamp) -> Res
 
 /// Removes the series of a study of which nothing is left, and what is known of the patient where that is the whole study.
 /// Its row stays as long as packs point at it, with its UID alone; a store fills it anew.
-async fn clear(tx: &DatabaseTransaction, study: StudyId) -> Result<()> {
+async fn clear(tx: &DatabaseTransaction, owner: FacilityId, study: StudyId) -> Result<()> {
     let left = Query::select()
         .expr(Expr::cust("1"))
         .from_as("instance", "i")
@@ -242,6 +241,7 @@ async fn clear(tx: &DatabaseTransaction, study: StudyId) -> Result<()> {
         .from("series")
         .and_where(Expr::col("study_id").eq(study.0))
         .take();
+    let texts = parts::of_study(tx, study).await?;
     let nothing = AttributeSet::default();
     let blank =
         columns::of(Level::Study).map(|column| (column.name(), Expr::from(column.value(&nothing))));
@@ -249,9 +249,13 @@ async fn clear(tx: &DatabaseTransaction, study: StudyId) -> Result<()> {
         .table("study")
         .values(blank)
         .value("registration_id", None::<Uuid>)
+        .value("name_key", None::<String>)
         .and_where(Expr::col("study_id").eq(study.0))
         .and_where(Expr::not(Expr::exists(any)))
         .take();
-    tx.execute(&forget).await.map_err(failed)?;
+    let done = tx.execute(&forget).await.map_err(failed)?;
+    if done.rows_affected() > 0 {
+        parts::forget(tx, owner, texts).await?;
+    }
     Ok(())
 }

@@ -5,11 +5,12 @@
 
 use sea_orm::sea_query::{BinOper, Expr, ExprTrait, Func, LikeExpr, Query as Sql};
 
-use super::{alias, fields};
+use super::{alias, fields, zone};
 use crate::auth::Access;
 use crate::dicom::dictionary::{Matching, Row};
 use crate::dicom::query::{Match, NameTest, Query, Test};
 use crate::index::columns;
+use crate::index::parts::begins_with;
 use crate::index::visible::{At, Unread, visible_series};
 use crate::model::Tag;
 
@@ -28,7 +29,18 @@ pub(super) fn holds(access: &Access, query: &Query, wanted: &Match) -> Expr {
         // The parser lets none of these through; matching nothing is the safe answer to one.
         return Expr::cust("(1 = 0)");
     }
+    if let Some(shifted) = query
+        .zone
+        .and_then(|zone| zone::shifted(row, zone, &wanted.test))
+    {
+        return shifted;
+    }
     match row.tag {
+        // No visible series has one.
+        MODALITIES_IN_STUDY if wanted.test == Test::Empty => {
+            let column = Expr::col(("m", "modality_key"));
+            any_series(access, column.is_not_null()).not()
+        }
         // Any visible series will do (Q41).
         MODALITIES_IN_STUDY => {
             let column = Expr::col(("m", "modality_key"));
@@ -68,20 +80,42 @@ fn kept(row: &Row, test: &Test) -> Expr {
     if let (Matching::Name, Test::Name(name)) = (row.matching, test) {
         return named(row, name);
     }
+    if *test == Test::Empty {
+        return text(row, &Expr::col((table, row.column)), false, test);
+    }
     if row.matching == Matching::Name {
         // A name that is asked for as mere text.
         let columns = columns::fold_columns(row).map(|column| Expr::col((table, column)));
         let any = columns.iter().map(|column| text(row, column, true, test));
         return any_of(any);
     }
-    let column = match columns::key_column(row) {
-        Some(key) => Expr::col((table, key)),
-        None if row.matching == Matching::Code => {
+    let column = match row.matching {
+        Matching::Code if columns::key_column(row).is_none() => {
             Func::upper(Expr::col((table, row.column))).into()
         }
-        None => Expr::col((table, row.column)),
+        Matching::Code
+        | Matching::Uid
+        | Matching::Text
+        | Matching::Name
+        | Matching::Date
+        | Matching::Time
+        | Matching::Number
+        | Matching::None => column(row),
     };
     text(row, &column, columns::is_multiple(row), test)
+}
+
+/// The column in which an attribute is matched and by which it is ordered; of a name, its alphabetic group.
+pub(super) fn column(row: &Row) -> Expr {
+    let table = alias(row.level);
+    match columns::key_column(row) {
+        _ if row.matching == Matching::Name => {
+            let [alphabetic, ..] = columns::fold_columns(row);
+            Expr::col((table, alphabetic))
+        }
+        Some(key) => Expr::col((table, key)),
+        None => Expr::col((table, row.column)),
+    }
 }
 
 /// The condition on a column; one that holds several values is searched for one of them (Q34).
@@ -112,6 +146,11 @@ fn text(row: &Row, column: &Expr, is_multiple: bool, test: &Test) -> Expr {
         ),
         Test::Numbers(numbers) => column.clone().is_in(numbers.iter().copied()),
         Test::Range(from, to) => in_range(column, from.as_deref(), to.as_deref()),
+        Test::Empty if row.matching == Matching::Number => column
+            .clone()
+            .is_null()
+            .or(column.clone().eq(columns::NO_NUMBER)),
+        Test::Empty => column.clone().is_null().or(column.clone().eq("")),
         Test::Name(_) => Expr::cust("(1 = 0)"),
     }
 }
@@ -125,7 +164,7 @@ fn one_of(column: &Expr, mut values: Vec<String>) -> Expr {
 }
 
 /// Whether a closed range holds a date or a time. Both bounds are always there: they keep out the empty text.
-fn in_range(column: &Expr, from: Option<&str>, to: Option<&str>) -> Expr {
+pub(super) fn in_range(column: &Expr, from: Option<&str>, to: Option<&str>) -> Expr {
     // Digits sort below the colon.
     column
         .clone()
@@ -195,32 +234,6 @@ fn matches_pattern(column: &Expr, pattern: &str) -> Expr {
     }
 }
 
-/// A prefix as a range, which an index on the column answers (stack.md 8).
-fn begins_with(column: &Expr, prefix: &str) -> Expr {
-    let from = column.clone().gte(prefix);
-    match successor(prefix) {
-        Some(end) => from.and(column.clone().lt(end)),
-        None => from,
-    }
-}
-
-/// The first text, compared scalar by scalar, behind all texts that begin with `prefix`.
-fn successor(prefix: &str) -> Option<String> {
-    let mut scalars: Vec<char> = prefix.chars().collect();
-    while let Some(last) = scalars.pop() {
-        let next = match last {
-            // The scalar behind the surrogates, which are none.
-            '\u{D7FF}' => Some('\u{E000}'),
-            _ => char::from_u32(u32::from(last).saturating_add(1)),
-        };
-        if let Some(next) = next {
-            scalars.push(next);
-            return Some(scalars.into_iter().collect());
-        }
-    }
-    None
-}
-
 /// Whether one of the values of a column, between backslashes, is like a pattern.
 fn among(column: &Expr, pattern: &str) -> Expr {
     let separator = || Expr::cust("'\\'");
@@ -251,13 +264,13 @@ fn wild(pattern: &str) -> String {
     like(pattern).replace('*', "%").replace('?', "_")
 }
 
-fn any_of(conditions: impl Iterator<Item = Expr>) -> Expr {
+pub(super) fn any_of(conditions: impl Iterator<Item = Expr>) -> Expr {
     conditions
         .reduce(ExprTrait::or)
         .unwrap_or_else(|| Expr::cust("(1 = 0)"))
 }
 
-fn all_of(conditions: impl Iterator<Item = Expr>) -> Expr {
+pub(super) fn all_of(conditions: impl Iterator<Item = Expr>) -> Expr {
     conditions
         .reduce(ExprTrait::and)
         .unwrap_or_else(|| Expr::cust("(1 = 1)"))
@@ -266,17 +279,6 @@ fn all_of(conditions: impl Iterator<Item = Expr>) -> Expr {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_successor_of_a_prefix_ends_its_range() {
-        let check = |prefix: &str, end: Option<&str>| assert_eq!(successor(prefix).as_deref(), end);
-        check("YAMADA", Some("YAMADB"));
-        check("山田", Some("山由"));
-        check("A\u{10FFFF}", Some("B"));
-        check("\u{D7FF}", Some("\u{E000}"));
-        check("\u{10FFFF}", None);
-        check("", None);
-    }
 
     #[test]
     fn what_like_would_read_is_escaped() {

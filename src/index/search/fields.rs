@@ -38,6 +38,12 @@ fn is_shown(query: &Query, row: &Row) -> bool {
     if query.fields.tags.contains(&row.tag) || query.matches.iter().any(|m| m.row.tag == row.tag) {
         return true;
     }
+    if query.fields.no_defaults {
+        return matches!(
+            row.tag,
+            columns::STUDY_UID | columns::SERIES_UID | columns::SOP_INSTANCE_UID
+        );
+    }
     if row.level == query.level {
         return query.fields.all || row.returned != Returned::OnRequest;
     }
@@ -140,7 +146,9 @@ pub(super) fn read(shown: &[&'static Row], row: &QueryResult) -> Result<Attribut
             _ => text,
         };
         let value = columns::shown(field, number, text);
-        if value.is_some() || field.returned == Returned::OrEmpty {
+        // OHIF stops at a study whose list of modalities is there and empty.
+        let or_empty = field.returned == Returned::OrEmpty && field.tag != MODALITIES_IN_STUDY;
+        if value.is_some() || or_empty {
             attributes.put(field.tag, field.vr, value.unwrap_or_default());
         }
     }

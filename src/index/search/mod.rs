@@ -6,11 +6,11 @@
 //!
 //! Not known here are the URLs of results and the character set, which the door adds.
 
-use sea_orm::ConnectionTrait;
-use sea_orm::sea_query::{Expr, ExprTrait, JoinType, Order, Query as Sql, SelectStatement};
+use sea_orm::sea_query::{Expr, ExprTrait, JoinType, Query as Sql, SelectStatement};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement};
 
 use super::catalog::Scope;
-use super::row::{failed, get, uid, unsigned};
+use super::row::{failed, get, uid};
 use super::visible::{At, Unread, visible_series};
 use super::{Catalog, columns};
 use crate::auth::{Access, Basis, Touched};
@@ -20,7 +20,17 @@ use crate::error::Result;
 use crate::model::{AttributeSet, Level, SeriesUid, SopInstanceUid, StudyUid};
 
 mod conditions;
+mod count;
 mod fields;
+mod narrow;
+mod order;
+mod zone;
+
+pub use order::Place;
+
+use count::Count;
+use narrow::{Narrow, narrow};
+use order::Part;
 
 /// How far results beyond a page are counted (Q96; published in the capabilities).
 pub const MORE_BOUND: u64 = 10_000;
@@ -52,38 +62,45 @@ pub enum More {
 /// One page of a search.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// The results in the order of Q90.
+    /// The results in the order that was asked for, else in that of Q90.
     pub rows: Vec<Found>,
     /// What remains.
     pub more: More,
     /// The number of all results, where it was asked for or costs nothing (Q97).
     pub total: Option<u64>,
+    /// Where the next page begins, if there is one (Q98).
+    pub next: Option<Place>,
 }
 
+/// Rows of the database and the part that each is of.
+type Rows = Vec<(Part, QueryResult)>;
+
 impl Catalog<'_> {
-    /// Searches what the caller may see, at any level, anywhere or in one study or series.
+    /// Searches what the caller may see, at any level, anywhere or in one study or series; from `place` on, if one is given.
     ///
     /// # Errors
     /// `Kind::NotFound` if the search is bounded by a study or series that is not visible (Q112), `Kind::Gone` if that was
-    /// erased and the caller may know it (S15).
-    pub async fn search(&self, query: &Query) -> Result<Page> {
-        let limit = u64::from(query.limit);
+    /// erased and the caller may know it (S15), `Kind::Invalid` if the place is of another search.
+    pub async fn search(&self, query: &Query, place: Option<&Place>) -> Result<Page> {
+        let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let shown = fields::shown(query);
-        let statement = self.page(query, &shown);
-        let mut rows = self
-            .index
-            .reader
-            .query_all(&statement)
-            .await
-            .map_err(failed)?;
+        if let Some(place) = place {
+            order::after(self.access, query, place)?;
+        }
+        let narrow = narrow(self.index, self.access.facility_id(), query).await?;
+        let mut rows = self.rows(query, &shown, &narrow, place).await?;
         if rows.is_empty() {
             self.check_bounds(query).await?;
         }
-        let is_cut = rows.len() > usize::try_from(limit).unwrap_or(usize::MAX);
-        rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        let is_cut = rows.len() > limit;
+        rows.truncate(limit);
+        let last = match rows.last().filter(|_| is_cut) {
+            Some((part, row)) => Some(order::place(self.access, query, *part, row)?),
+            None => None,
+        };
         let rows: Vec<Found> = rows
             .iter()
-            .map(|row| found(query, &shown, row))
+            .map(|(_, row)| found(query, &shown, row))
             .collect::<Result<_>>()?;
         for row in &rows {
             self.access.note(Touched {
@@ -91,69 +108,96 @@ impl Catalog<'_> {
                 basis: Basis::Own,
             });
         }
-        let (more, total) = self.rest(query, rows.len(), is_cut).await?;
-        Ok(Page { rows, more, total })
+        let count = Count {
+            catalog: self,
+            query,
+            narrow: &narrow,
+        };
+        let (more, total) = count.rest(place, last.as_ref(), rows.len(), is_cut).await?;
+        Ok(Page {
+            rows,
+            more,
+            total,
+            next: last,
+        })
     }
 
-    /// The statement of a page.
-    #[cfg(test)]
-    pub(super) fn statement(&self, query: &Query) -> SelectStatement {
-        self.page(query, &fields::shown(query))
+    /// The rows of a page, and one more where there is one.
+    async fn rows(
+        &self,
+        query: &Query,
+        shown: &[&'static Row],
+        narrow: &Narrow,
+        place: Option<&Place>,
+    ) -> Result<Rows> {
+        let wanted = u64::from(query.limit).saturating_add(1);
+        let mut rows: Rows = Vec::new();
+        let mut offset = query.offset;
+        let begin = place.map(Place::part);
+        for &part in order::parts(query) {
+            let there = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+            let missing = wanted.saturating_sub(there);
+            let is_before = begin == Some(Part::Absent) && part == Part::Present;
+            if missing == 0 || is_before {
+                continue;
+            }
+            let place = place.filter(|place| place.part() == part);
+            let mut page = self.page(query, shown, &narrow.few, part, place)?;
+            page.limit(missing).offset(signed_offset(offset));
+            let found = self.index.reader.query_all(&page).await.map_err(failed)?;
+            if !found.is_empty() {
+                offset = 0;
+            } else if offset > 0 && part == Part::Present {
+                let count = Count {
+                    catalog: self,
+                    query,
+                    narrow,
+                };
+                offset = offset.saturating_sub(count.part(part, None, None).await?);
+            }
+            rows.extend(found.into_iter().map(|row| (part, row)));
+        }
+        Ok(rows)
     }
 
-    fn page(&self, query: &Query, shown: &[&'static Row]) -> SelectStatement {
-        let mut page = matching(self.access, query);
+    /// How the database would answer the first page of a search, or the one behind a place: its plan, line by line.
+    ///
+    /// # Errors
+    /// `Kind::Invalid` if the place is of another search.
+    pub async fn plan(&self, query: &Query, place: Option<&Place>) -> Result<String> {
+        let narrow = narrow(self.index, self.access.facility_id(), query).await?;
+        let part = place.map_or(order::parts(query)[0], Place::part);
+        let mut page = self.page(query, &fields::shown(query), &narrow.few, part, place)?;
+        page.limit(u64::from(query.limit).saturating_add(1));
+        let reader = &self.index.reader;
+        let backend = reader.get_database_backend();
+        let (explain, column) = match backend {
+            DbBackend::Sqlite => ("EXPLAIN QUERY PLAN", "detail"),
+            _ => ("EXPLAIN (COSTS OFF)", "QUERY PLAN"),
+        };
+        let statement = backend.build(&page);
+        let statement = Statement {
+            sql: format!("{explain} {}", statement.sql),
+            ..statement
+        };
+        let rows = reader.query_all_raw(statement).await.map_err(failed)?;
+        let lines: Result<Vec<String>> = rows.iter().map(|row| get(row, column)).collect();
+        Ok(lines?.join("\n"))
+    }
+
+    fn page(
+        &self,
+        query: &Query,
+        shown: &[&'static Row],
+        lead: &[Expr],
+        part: Part,
+        place: Option<&Place>,
+    ) -> Result<SelectStatement> {
+        let mut page = matching(self.access, query, lead);
         fields::select(&mut page, self.access, query, shown);
-        order(&mut page, query);
-        page.limit(u64::from(query.limit).saturating_add(1))
-            .offset(signed_offset(query.offset))
-            .take()
-    }
-
-    /// How many results there are behind a page, and in all.
-    async fn rest(&self, query: &Query, shown: usize, is_cut: bool) -> Result<(More, Option<u64>)> {
-        let end = query
-            .offset
-            .saturating_add(u64::try_from(shown).unwrap_or(u64::MAX));
-        // An empty page behind the end says nothing about where the end is.
-        let end_is_known = shown > 0 || query.offset == 0;
-        if query.count || query.limit == 0 {
-            let total = if is_cut || !end_is_known {
-                self.count(query, 0, None).await?
-            } else {
-                end
-            };
-            let more = match total.saturating_sub(end) {
-                0 => More::None,
-                rest => More::Exactly(rest),
-            };
-            return Ok((more, Some(total)));
-        }
-        if !is_cut {
-            return Ok((More::None, end_is_known.then_some(end)));
-        }
-        let rest = self
-            .count(query, end, Some(MORE_BOUND.saturating_add(1)))
-            .await?;
-        if rest > MORE_BOUND {
-            return Ok((More::AtLeast(MORE_BOUND), None));
-        }
-        Ok((More::Exactly(rest), Some(end.saturating_add(rest))))
-    }
-
-    /// Counts matches from `offset` on, up to a bound.
-    async fn count(&self, query: &Query, offset: u64, bound: Option<u64>) -> Result<u64> {
-        let mut matches = matching(self.access, query);
-        matches.expr_as(Expr::cust("1"), "one");
-        if let Some(bound) = bound {
-            matches.limit(bound).offset(signed_offset(offset));
-        }
-        let count = Sql::select()
-            .expr_as(Expr::cust("COUNT(*)"), "n")
-            .from_subquery(matches, "matches")
-            .take();
-        let row = self.index.reader.query_one(&count).await.map_err(failed)?;
-        row.map_or(Ok(0), |row| unsigned(get(&row, "n")?))
+        order::keep_to(&mut page, self.access, query, part, place)?;
+        order::apply(&mut page, self.access, query, part);
+        Ok(page)
     }
 
     /// Tells an empty study from none (Q112).
@@ -194,24 +238,6 @@ impl Catalog<'_> {
     }
 }
 
-/// Orders a page (Q90). Across studies, series and instances follow the order of their studies: an index can be walked in
-/// that order, while the smallest series number of a whole facility would have to be searched for.
-fn order(page: &mut SelectStatement, query: &Query) {
-    if query.study.is_none() {
-        page.order_by(("s", "study_date"), Order::Desc)
-            .order_by(("s", "study_time_key"), Order::Desc)
-            .order_by(("s", "study_instance_uid"), Order::Asc);
-    }
-    if query.level >= Level::Series {
-        page.order_by(("r", "series_number"), Order::Asc)
-            .order_by(("r", "series_instance_uid"), Order::Asc);
-    }
-    if query.level == Level::Instance {
-        page.order_by(("i", "instance_number"), Order::Asc)
-            .order_by(("i", "sop_instance_uid"), Order::Asc);
-    }
-}
-
 /// Offsets are as large as a client likes; the database's are signed.
 fn signed_offset(offset: u64) -> u64 {
     Ord::min(offset, i64::MAX.unsigned_abs())
@@ -219,7 +245,7 @@ fn signed_offset(offset: u64) -> u64 {
 
 /// The rows that match and that the caller may see, without columns and order: `study` `s`, `series` `r`, `instance` `i`
 /// as far as the level needs them.
-fn matching(access: &Access, query: &Query) -> SelectStatement {
+fn matching(access: &Access, query: &Query, lead: &[Expr]) -> SelectStatement {
     let mut rows = Sql::select();
     rows.from_as("study", "s");
     if query.level >= Level::Series {
@@ -245,6 +271,9 @@ fn matching(access: &Access, query: &Query) -> SelectStatement {
     {
         rows.and_where(Expr::col(("r", "series_instance_uid")).eq(series.as_str()));
     }
+    for known in lead {
+        rows.and_where(known.clone());
+    }
     for wanted in &query.matches {
         rows.and_where(conditions::holds(access, query, wanted));
     }
@@ -256,7 +285,7 @@ fn matching(access: &Access, query: &Query) -> SelectStatement {
     rows
 }
 
-fn found(query: &Query, shown: &[&'static Row], row: &sea_orm::QueryResult) -> Result<Found> {
+fn found(query: &Query, shown: &[&'static Row], row: &QueryResult) -> Result<Found> {
     let text = |column| get::<String>(row, column);
     let mut found = Found {
         study: uid(StudyUid::parse(&text(fields::STUDY)?))?,

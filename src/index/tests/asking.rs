@@ -1,7 +1,7 @@
 //! Searches as the tests make them.
 
 use super::world::{ALL, World, access, instance, pack, row};
-use crate::dicom::query::{Fields, Match, NameTest, Query, Test};
+use crate::dicom::query::{Fields, Identity, Match, NameTest, Query, Test};
 use crate::index::search::Page;
 use crate::model::{Facility, Level};
 
@@ -12,9 +12,14 @@ pub(super) fn query(level: Level) -> Query {
         series: None,
         matches: Vec::new(),
         fields: Fields::default(),
+        order: Vec::new(),
+        zone: None,
         limit: 100,
         offset: 0,
         count: false,
+        cursor: None,
+        empty_is_list: false,
+        identity: Identity::default(),
         warnings: Vec::new(),
     }
 }
@@ -30,7 +35,12 @@ pub(super) fn with(level: Level, keyword: &str, test: Test) -> Query {
 
 pub(super) async fn search(world: &World, f: &Facility, query: &Query) -> Page {
     let access = access(f, ALL);
-    world.index.catalog(&access).search(query).await.unwrap()
+    world
+        .index
+        .catalog(&access)
+        .search(query, None)
+        .await
+        .unwrap()
 }
 
 /// The UIDs of a level that a search finds.

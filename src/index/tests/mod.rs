@@ -6,6 +6,8 @@ mod guarding;
 mod identity;
 mod jobs;
 mod matching;
+mod paging;
+mod plans;
 mod recording;
 mod removing;
 mod results;

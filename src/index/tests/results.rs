@@ -1,12 +1,8 @@
 //! What results show, their order, pages and plans.
 
-use sea_orm::ConnectionTrait;
-use sea_orm::sea_query::PostgresQueryBuilder;
-
-use super::asking::{any_name, one_of, query, range, search, studies, uids, with};
+use super::asking::{one_of, query, search, studies, uids, with};
 use super::world::{ALL, Instance, World, access, instance, pack, tag};
 use crate::auth::{Access, Scope};
-use crate::dicom::query::Query;
 use crate::error::Kind;
 use crate::index::search::{More, Page};
 use crate::model::{Class, Level, SeriesUid, StudyUid};
@@ -174,7 +170,7 @@ async fn sh_3_2_counts_and_lists_hold_what_the_caller_reads() {
         let rows = world
             .index
             .catalog(access)
-            .search(&query(Level::Study))
+            .search(&query(Level::Study), None)
             .await
             .unwrap()
             .rows;
@@ -214,14 +210,19 @@ async fn sh_3_2_counts_and_lists_hold_what_the_caller_reads() {
         let found = world
             .index
             .catalog(&images)
-            .search(&query(level))
+            .search(&query(level), None)
             .await
             .unwrap();
         assert_eq!(found.rows.len(), expected, "{level:?}");
         assert_eq!(found.total, Some(u64::try_from(expected).unwrap()));
     }
     let sr_only = with(Level::Study, "ModalitiesInStudy", one_of(&["SR"]));
-    let found = world.index.catalog(&images).search(&sr_only).await.unwrap();
+    let found = world
+        .index
+        .catalog(&images)
+        .search(&sr_only, None)
+        .await
+        .unwrap();
     assert!(
         found.rows.is_empty(),
         "what is not read is not matched either"
@@ -239,7 +240,7 @@ async fn q112_a_search_in_what_is_not_visible_is_refused() {
     let refused = world
         .index
         .catalog(&access)
-        .search(&bounded)
+        .search(&bounded, None)
         .await
         .unwrap_err();
     assert_eq!(refused.kind(), Kind::NotFound);
@@ -249,67 +250,8 @@ async fn q112_a_search_in_what_is_not_visible_is_refused() {
     let refused = world
         .index
         .catalog(&own)
-        .search(&bounded)
+        .search(&bounded, None)
         .await
         .unwrap_err();
     assert_eq!(refused.kind(), Kind::NotFound);
-}
-
-#[tokio::test]
-async fn the_plain_list_walks_the_index_of_the_newest() {
-    let (world, f) = studies(&[&[]]).await;
-    let access = access(&f, &[Scope::DicomRead]);
-    let catalog = world.index.catalog(&access);
-    let plan = async |query: &Query| {
-        let statement = world
-            .index
-            .reader
-            .get_database_backend()
-            .build(&catalog.statement(query));
-        let explain = sea_orm::Statement {
-            sql: format!("EXPLAIN QUERY PLAN {}", statement.sql),
-            ..statement
-        };
-        let rows = world.index.reader.query_all_raw(explain).await.unwrap();
-        let lines: Vec<String> = rows
-            .iter()
-            .map(|row| row.try_get("", "detail").unwrap())
-            .collect();
-        lines.join("\n")
-    };
-    let postgres = catalog
-        .statement(&query(Level::Instance))
-        .build(PostgresQueryBuilder)
-        .0;
-    assert!(postgres.contains("\"owner_facility_id\" = $"), "{postgres}");
-    let newest = plan(&query(Level::Study)).await;
-    assert!(newest.contains("study_newest"), "{newest}");
-    assert!(!newest.contains("TEMP B-TREE"), "{newest}");
-    for level in [Level::Series, Level::Instance] {
-        let anywhere = plan(&query(level)).await;
-        assert!(!anywhere.contains("ORDER BY"), "{anywhere}");
-    }
-    // The guard at a study walks that study, not all that its owner has.
-    assert!(!newest.contains("series_by_modality"), "{newest}");
-    let patient = with(Level::Study, "PatientID", one_of(&["X"]));
-    let patient = plan(&patient).await;
-    assert!(patient.contains("study_by_patient"), "{patient}");
-    let name = plan(&with(Level::Study, "PatientName", any_name("YAMA*"))).await;
-    assert!(
-        name.contains("MULTI-INDEX OR") && name.contains("study_by_name"),
-        "{name}"
-    );
-    let date = range(Some("20240101"), Some("20240131"));
-    let date = plan(&with(Level::Study, "StudyDate", date)).await;
-    assert!(date.contains("study_date>? AND study_date<?"), "{date}");
-    let uid = one_of(&["1.1.1"]);
-    let instance = plan(&with(Level::Instance, "SOPInstanceUID", uid)).await;
-    assert!(
-        instance.contains("sqlite_autoindex_instance_uid_1"),
-        "{instance}"
-    );
-    let mut bounded = query(Level::Instance);
-    bounded.study = Some(StudyUid::parse("1").unwrap());
-    let bounded = plan(&bounded).await;
-    assert!(!bounded.contains("series_by_modality"), "{bounded}");
 }
