@@ -5,6 +5,9 @@ COPY . .
 RUN cargo build --release --locked --bin kura
 
 FROM debian:bookworm-slim
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends ca-certificates \
+ && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin kura \
  && install -d -o kura -g kura /data
 COPY --from=build /src/target/release/kura /usr/local/bin/kura

@@ -26,6 +26,9 @@ pub const AUDIENCE: &str = "kura";
 /// The largest token, in bytes (SH-2.2 step 1).
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
+/// The longest `jti`, in bytes: it is looked up with every request.
+pub const MAX_NAME_BYTES: usize = 1024;
+
 /// How far the clocks of issuer and archive may differ, in seconds (SH-2.2 step 5).
 pub(crate) const LEEWAY_S: i64 = 60;
 
@@ -340,6 +343,10 @@ fn believe(
     let sub = &claims.sub;
     if sub.is_empty() || sub.len() > MAX_SUBJECT_BYTES || sub.chars().any(char::is_control) {
         return Err(Rejection::Subject);
+    }
+    let named = claims.jti.as_ref();
+    if named.is_some_and(|jti| jti.len() > MAX_NAME_BYTES || jti.chars().any(char::is_control)) {
+        return Err(Rejection::Claims);
     }
     let code = one_form(claims.kura.fac, claims.kura_fac)?.ok_or(Rejection::Facility)?;
     let facility = FacilityCode::parse(&code).ok_or(Rejection::Facility)?;

@@ -463,6 +463,10 @@ fn sh_2_3_subject_and_purpose() {
         check_claims(&json!({ "sub": sub }), Err(Rejection::Subject));
     }
     check_claims(&json!({"sub": 7}), Err(Rejection::Claims));
+    check_claims(&json!({"jti": "x".repeat(1024)}), OK);
+    for jti in ["x".repeat(1025), "a\u{0}".to_owned()] {
+        check_claims(&json!({ "jti": jti }), Err(Rejection::Claims));
+    }
     check_claims(&json!({"kura": {"fac": "F012", "pou": "BTG"}}), OK);
     check_claims(
         &json!({"kura": {"fac": "F012", "pou": "treat"}}),

@@ -18,6 +18,7 @@ const ROLE: &str = "radiologist";
     reason = "addresses and tokens are the result of the command"
 )]
 pub(super) async fn run(app: &App) -> Result<()> {
+    token::check_local_issuer(app)?;
     let (server, address) = app.listen()?;
     let base = app
         .config()

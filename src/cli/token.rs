@@ -115,6 +115,16 @@ fn life_s(text: &str) -> Result<i64> {
     Ok(life_s)
 }
 
+/// Refuses to sign what the archive of the same configuration would not accept.
+pub(super) fn check_local_issuer(app: &App) -> Result<()> {
+    if app.config().auth.local_issuer {
+        return Ok(());
+    }
+    let detail = "nobody would accept the token: auth.issuers switches the local issuer off; \
+                  auth.local_issuer = true keeps it";
+    Err(Error::invalid(detail))
+}
+
 /// `kura token`: the token, and nothing else on standard output.
 #[expect(
     clippy::print_stdout,
@@ -122,11 +132,7 @@ fn life_s(text: &str) -> Result<i64> {
 )]
 pub(super) async fn run(app: &App, arguments: TokenArgs) -> Result<()> {
     let request = arguments.request()?;
-    if !app.config().auth.local_issuer {
-        let detail = "nobody would accept the token: auth.issuers switches the local issuer off; \
-                      auth.local_issuer = true keeps it";
-        return Err(Error::invalid(detail));
-    }
+    check_local_issuer(app)?;
     if app
         .archive()
         .index()

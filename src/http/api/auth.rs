@@ -9,16 +9,13 @@ use super::body;
 use crate::auth::AdminToken;
 use crate::auth::Rejection;
 use crate::auth::keys::LOCAL_MAX_LIFE_S;
-use crate::auth::token::LEEWAY_S;
+use crate::auth::token::{LEEWAY_S, MAX_NAME_BYTES};
 use crate::error::{Error, Kind, Result};
 use crate::http::caller::{Caller, Gate};
 use crate::http::credential::{CSRF, SessionId, bearer};
 use crate::http::dicomweb::shapes::Refused;
 use crate::index::identity::Verdict;
 use crate::model::Timestamp;
-
-/// The longest name of a token, an issuer or a subject, in bytes.
-const MAX_NAME: usize = 1024;
 
 /// Exchange an access token for a session.
 ///
@@ -163,7 +160,7 @@ impl DeniedToken {
 }
 
 fn name(text: &str) -> Result<&str> {
-    if text.is_empty() || text.len() > MAX_NAME || text.chars().any(char::is_control) {
+    if text.is_empty() || text.len() > MAX_NAME_BYTES || text.chars().any(char::is_control) {
         let detail = "jti, issuer and subject are text of 1 to 1024 bytes, as in the token";
         return Err(Error::new(Kind::Unprocessable, detail));
     }

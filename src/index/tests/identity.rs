@@ -30,6 +30,12 @@ impl Door {
 
     /// A token of `hanako` at `F001` that was issued `age_s` ago, with these changes.
     fn token(&self, age_s: i64, changes: &Value) -> Verified {
+        let token = self.signed(age_s, changes);
+        let answer = self.authenticator().verify(&token).now_or_never();
+        answer.unwrap().unwrap()
+    }
+
+    fn signed(&self, age_s: i64, changes: &Value) -> String {
         let mut claims = json!({
             "iss": "kura:local", "aud": "kura", "sub": "hanako", "jti": "b9d0",
             "iat": NOW_S - age_s, "exp": NOW_S + 600, "scope": "dicom.read",
@@ -39,9 +45,7 @@ impl Door {
         for (name, value) in changes.as_object().unwrap() {
             claims[name] = value.clone();
         }
-        let token = self.key.sign(&claims).unwrap();
-        let answer = self.authenticator().verify(&token).now_or_never();
-        answer.unwrap().unwrap()
+        self.key.sign(&claims).unwrap()
     }
 
     fn authenticator(&self) -> Authenticator {
@@ -202,4 +206,40 @@ async fn what_is_over_is_removed_and_nothing_else() {
     assert_eq!(world.index.expire_identity(at(600)).await.unwrap(), 1);
     assert_eq!(world.index.expire_identity(at(600)).await.unwrap(), 0);
     assert_eq!(world.index.expire_identity(at(1000)).await.unwrap(), 1);
+}
+
+/// What letting somebody in costs: `cargo test --release --lib what_letting -- --ignored --nocapture` prints it.
+#[tokio::test]
+#[ignore = "prints figures and judges none"]
+async fn what_letting_somebody_in_costs() {
+    const ROUNDS: u32 = 2000;
+    let (world, door) = (World::new().await, Door::new());
+    world.facility("F001").await;
+    for number in 0..20_000 {
+        let until = Timestamp((NOW_S + 600) * 1_000_000);
+        let jti = format!("denied-{number}");
+        world.index.deny_token(&jti, until).await.unwrap();
+    }
+    let token = door.token(0, &json!({}));
+    world.index.open_session(&[1; 32], &token).await.unwrap();
+    let started = std::time::Instant::now();
+    for _ in 0..ROUNDS {
+        world.index.standing(&token).await.unwrap();
+    }
+    println!(
+        "standing, 20,000 denied tokens: {:?}",
+        started.elapsed() / ROUNDS
+    );
+    let started = std::time::Instant::now();
+    for _ in 0..ROUNDS {
+        world.index.session(&[1; 32]).await.unwrap().unwrap();
+    }
+    println!("session row: {:?}", started.elapsed() / ROUNDS);
+    let signed = door.signed(0, &json!({}));
+    let authenticator = door.authenticator();
+    let started = std::time::Instant::now();
+    for _ in 0..ROUNDS {
+        authenticator.verify(&signed).await.unwrap();
+    }
+    println!("verification, Ed25519: {:?}", started.elapsed() / ROUNDS);
 }
