@@ -3,7 +3,7 @@
 
 /// Which database the statements are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
+pub(crate) enum Dialect {
     /// SQLite.
     Sqlite,
     /// PostgreSQL.
@@ -46,7 +46,7 @@ fn name(n: usize) -> [String; 3] {
 }
 
 /// The statements that make `studies` studies, in their order.
-pub fn statements(dialect: Dialect, studies: u64) -> Vec<String> {
+pub(crate) fn statements(dialect: Dialect, studies: u64) -> Vec<String> {
     let names: Vec<String> = (0..256)
         .map(|n| {
             let [letters, kanji, kana] = name(n);

@@ -84,6 +84,8 @@ async fn measure(
     studies: u64,
     budget_ms: f64,
 ) -> bool {
+    let migrated = kura(data, url).arg("migrate").status();
+    assert!(migrated.expect("kura runs").success());
     for n in 1..=FACILITIES {
         let mut add = kura(data, url);
         add.args(["facility", "add", &format!("F{n:03}"), "--name", "Hospital"]);

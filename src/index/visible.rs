@@ -46,6 +46,28 @@ pub(super) fn visible_series(access: &Access, at: At, unread: Unread) -> SelectS
     own(access, at, unread)
 }
 
+/// Whether a study of the caller's own facility, at a row of `study`, has a series that `access` may see, in a list.
+///
+/// The kept columns answer for most: where the study has an instance, no class that is not read and no seal, any of its
+/// series will do. The others are asked series by series.
+pub(super) fn own_study(access: &Access, alias: &'static str) -> Expr {
+    let of = |column: &'static str| Expr::col((alias, column));
+    let active = Query::select()
+        .expr(Expr::cust("1"))
+        .from_as("facility", "vf")
+        .and_where(Expr::col(("vf", "facility_id")).eq(access.facility_id().0))
+        .and_where(Expr::col(("vf", "state")).eq(FacilityState::Active.as_str()))
+        .take();
+    let whole = of("owner_facility_id")
+        .eq(access.facility_id().0)
+        .and(of("instance_count").gt(0))
+        .and(of("sealed_count").eq(0))
+        .and(of("class_mask").bit_and(access.unread().0).eq(0))
+        .and(Expr::exists(active));
+    let by_series = visible_series(access, At::Study(alias), Unread::Hidden);
+    whole.or(Expr::exists(by_series))
+}
+
 /// The basis on which the object at `at` is visible: one row or none.
 pub(super) fn basis(access: &Access, at: At, unread: Unread) -> SelectStatement {
     visible_series(access, at, unread)

@@ -20,7 +20,7 @@ const SOP_CLASSES_IN_STUDY: Tag = Tag(0x0008, 0x0062);
 /// Escapes `%`, `_` and itself in patterns. Not a backslash: that one separates values.
 const ESCAPE: char = '!';
 
-const CONCATENATE: BinOper = BinOper::Custom("||");
+pub(super) const CONCATENATE: BinOper = BinOper::Custom("||");
 
 /// The condition of one match of a search.
 pub(super) fn holds(access: &Access, query: &Query, wanted: &Match) -> Expr {

@@ -88,7 +88,8 @@ impl Count<'_> {
     ) -> Result<u64> {
         let access = self.catalog.access;
         let mut matches = matching(access, self.query, &self.narrow.all);
-        order::keep_to(&mut matches, access, self.query, part, place)?;
+        let is_led = !self.narrow.all.is_empty();
+        order::keep_to(&mut matches, access, self.query, part, place, is_led)?;
         matches.expr_as(Expr::cust("1"), "one");
         if let Some(bound) = bound {
             matches.limit(bound);

@@ -11,7 +11,7 @@ use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement};
 
 use super::catalog::Scope;
 use super::row::{failed, get, uid};
-use super::visible::{At, Unread, visible_series};
+use super::visible::{At, Unread, own_study, visible_series};
 use super::{Catalog, columns};
 use crate::auth::{Access, Basis, Touched};
 use crate::dicom::dictionary::Row;
@@ -85,7 +85,7 @@ impl Catalog<'_> {
         let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let shown = fields::shown(query);
         if let Some(place) = place {
-            order::after(self.access, query, place)?;
+            order::after(self.access, query, place, false)?;
         }
         let narrow = narrow(self.index, self.access.facility_id(), query).await?;
         let mut rows = self.rows(query, &shown, &narrow, place).await?;
@@ -195,7 +195,7 @@ impl Catalog<'_> {
     ) -> Result<SelectStatement> {
         let mut page = matching(self.access, query, lead);
         fields::select(&mut page, self.access, query, shown);
-        order::keep_to(&mut page, self.access, query, part, place)?;
+        order::keep_to(&mut page, self.access, query, part, place, !lead.is_empty())?;
         order::apply(&mut page, self.access, query, part);
         Ok(page)
     }
@@ -277,11 +277,12 @@ fn matching(access: &Access, query: &Query, lead: &[Expr]) -> SelectStatement {
     for wanted in &query.matches {
         rows.and_where(conditions::holds(access, query, wanted));
     }
-    let at = match query.level {
-        Level::Study => At::Study("s"),
-        Level::Series | Level::Instance => At::Series("r"),
-    };
-    rows.and_where(Expr::exists(visible_series(access, at, Unread::Hidden)));
+    rows.and_where(match query.level {
+        Level::Study => own_study(access, "s"),
+        Level::Series | Level::Instance => {
+            Expr::exists(visible_series(access, At::Series("r"), Unread::Hidden))
+        }
+    });
     rows
 }
 

@@ -150,11 +150,12 @@ pub(super) fn place(
     })
 }
 
-/// The condition that a row lies behind a place, in the part of the place.
+/// The condition that a row lies behind a place, in the part of the place. A statement that something else leads must not
+/// be tempted to walk the order instead.
 ///
 /// # Errors
 /// `Kind::Invalid` if the place is of another search.
-pub(super) fn after(access: &Access, query: &Query, place: &Place) -> Result<Expr> {
+pub(super) fn after(access: &Access, query: &Query, place: &Place, is_led: bool) -> Result<Expr> {
     let terms = terms(access, query, place.part);
     let is_of_search = parts(query).contains(&place.part)
         && terms.len() == place.keys.len()
@@ -171,7 +172,12 @@ pub(super) fn after(access: &Access, query: &Query, place: &Place) -> Result<Exp
             Key::Number(number) => Expr::val(*number),
             Key::Text(text) => Expr::val(text.as_str()),
         };
-        let column = term.expr;
+        // No index serves an expression: what leads the statement stays in the lead.
+        let column = match (is_led, term.is_number) {
+            (false, _) => term.expr,
+            (true, true) => term.expr.add(0),
+            (true, false) => term.expr.binary(conditions::CONCATENATE, ""),
+        };
         let (behind, bound) = if term.descending {
             (column.clone().lt(value.clone()), column.lte(value))
         } else {
@@ -289,8 +295,11 @@ pub(super) fn keep_to(
     query: &Query,
     part: Part,
     place: Option<&Place>,
+    is_led: bool,
 ) -> Result<()> {
-    let after = place.map(|place| after(access, query, place)).transpose()?;
+    let after = place
+        .map(|place| after(access, query, place, is_led))
+        .transpose()?;
     let conditions: Vec<Expr> = within(access, query, part)
         .into_iter()
         .chain(after)

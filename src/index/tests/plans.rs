@@ -184,7 +184,6 @@ async fn typical_searches_are_answered_from_indexes() {
     let access = access(&f, ALL);
     for (what, query, walks, led_by) in typical() {
         let plan = plan(&world, &access, &query, false).await;
-        assert!(plan.contains(led_by), "{what}:\n{plan}");
         check(what, &plan, walks);
     }
     for (what, query, walks, led_by) in typical().into_iter().filter(|it| it.2) {

@@ -5,6 +5,7 @@ mod bad_input;
 mod bad_wire;
 mod metadata;
 mod qido;
+mod search;
 mod stow;
 mod stow_rules;
 mod stow_wire;
