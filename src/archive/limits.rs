@@ -11,6 +11,8 @@ pub struct StoreLimits {
     pub instance_bytes: Option<u64>,
     /// The longest body that came with a `Content-Encoding`, expanded, in bytes.
     pub expanded_bytes: u64,
+    /// How long a body may stay silent, in seconds.
+    pub body_idle_s: u64,
     /// Parts of a request: their outcomes are held until it ends.
     pub parts: usize,
     /// Packs of different studies that one request keeps open. A request that mixes more studies seals the one it used
@@ -25,6 +27,7 @@ impl Default for StoreLimits {
             request_bytes: None,
             instance_bytes: None,
             expanded_bytes: 16 << 30,
+            body_idle_s: 120,
             parts: 100_000,
             open_packs: 8,
         }

@@ -62,6 +62,7 @@ pub static KEYS: &[Key] = &[
     key("limits.request_bytes", PARSED, "none", "longest body of a store, expanded; 413 beyond it. A facility's `max_request_bytes` wins"),
     key("limits.instance_bytes", PARSED, "none", "longest instance; failure A701 beyond it. A facility's `max_instance_bytes` wins"),
     key("limits.expanded_bytes", PARSED, "`17179869184`", "longest body with a `Content-Encoding`, expanded; 413 beyond it"),
+    key("limits.body_idle_s", PARSED, "`120`", "seconds that the body of a store may stay silent; what was whole by then is kept"),
     key("limits.parts", PARSED, "`100000`", "parts of one store; 413 beyond it"),
     key("limits.open_packs", PARSED, "`8`", "studies of which one store keeps a pack open, up to 4 MiB of buffers each"),
     key("telemetry.otlp_endpoint", TEXT, "off", "collector that takes traces as OTLP over HTTP: `http://127.0.0.1:4318`"),

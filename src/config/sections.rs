@@ -27,6 +27,8 @@ pub struct Limits {
     pub instance_bytes: Option<u64>,
     /// The longest body that came with a `Content-Encoding`, expanded, in bytes (T10).
     pub expanded_bytes: u64,
+    /// Seconds that the body of a store may stay silent: it is taken for cut off then, so that it holds no place (S24).
+    pub body_idle_s: u64,
     /// Parts of one store.
     pub parts: usize,
     /// Studies of which one store keeps a pack open.
@@ -47,6 +49,7 @@ impl Default for Limits {
             request_bytes: store.request_bytes,
             instance_bytes: store.instance_bytes,
             expanded_bytes: store.expanded_bytes,
+            body_idle_s: store.body_idle_s,
             parts: store.parts,
             open_packs: store.open_packs,
         }
@@ -61,6 +64,7 @@ impl Limits {
             request_bytes: self.request_bytes,
             instance_bytes: self.instance_bytes,
             expanded_bytes: self.expanded_bytes,
+            body_idle_s: self.body_idle_s,
             parts: self.parts,
             open_packs: self.open_packs,
         }
@@ -76,7 +80,7 @@ impl Limits {
     }
 
     /// The keys that may not be zero, with their values.
-    pub(super) fn counts(&self) -> [(&'static str, u64); 9] {
+    pub(super) fn counts(&self) -> [(&'static str, u64); 10] {
         let wide = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         [
             ("limits.request_line_bytes", wide(self.request_line_bytes)),
@@ -86,6 +90,7 @@ impl Limits {
             ("limits.requests", wide(self.requests)),
             ("limits.uploads", wide(self.uploads)),
             ("limits.expanded_bytes", self.expanded_bytes),
+            ("limits.body_idle_s", self.body_idle_s),
             ("limits.parts", wide(self.parts)),
             ("limits.open_packs", wide(self.open_packs)),
         ]

@@ -10,6 +10,7 @@
 )]
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use actix_web::http::header::{CONTENT_ENCODING, HeaderMap};
 use actix_web::web;
@@ -74,6 +75,7 @@ pub struct Body {
     payload: web::Payload,
     expander: Expander,
     limit: Option<u64>,
+    idle: Duration,
     given: u64,
 }
 
@@ -87,15 +89,22 @@ impl std::fmt::Debug for Body {
 }
 
 impl Body {
-    /// Reads `payload`, which is encoded as `coding` says, up to `limit` bytes expanded.
+    /// Reads `payload`, which is encoded as `coding` says, up to `limit` bytes expanded, as long as something comes every
+    /// `idle`.
     ///
     /// # Errors
     /// `Kind::Internal` if there is no memory for the expander.
-    pub fn new(payload: web::Payload, coding: Coding, limit: Option<u64>) -> Result<Self> {
+    pub fn new(
+        payload: web::Payload,
+        coding: Coding,
+        limit: Option<u64>,
+        idle: Duration,
+    ) -> Result<Self> {
         Ok(Self {
             payload,
             expander: Expander::new(coding)?,
             limit,
+            idle,
             given: 0,
         })
     }
@@ -117,7 +126,12 @@ impl Body {
             if !self.expander.is_hungry() {
                 continue;
             }
-            match self.payload.next().await {
+            let silent = |_| {
+                let seconds = self.idle.as_secs();
+                Error::invalid(format!("nothing of the body came for {seconds} seconds"))
+            };
+            let next = tokio::time::timeout(self.idle, self.payload.next()).await;
+            match next.map_err(silent)? {
                 Some(Ok(chunk)) => self.expander.input = chunk,
                 Some(Err(error)) => {
                     let broken = Error::invalid("the request body broke off");

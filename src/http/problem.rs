@@ -417,6 +417,8 @@ mod tests {
             "hidden" => Error::new(Kind::NotFound, "the study belongs to somebody else"),
             "type" => unsupported_type("no such form", vec!["application/dicom".to_owned()]),
             "range" => bad_range(1000),
+            "many" => Error::new(Kind::TooMany, "slow down"),
+            "full" => Error::new(Kind::Full, "no room"),
             "down" => Error::unavailable("the store is away", std::io::Error::other("secret path")),
             "token" => Rejection::Expired.into(),
             "none" => Rejection::Absent.into(),
@@ -518,7 +520,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn failures_name_the_way_out() {
+    async fn s21_s22_s24_s25_failures_name_the_way_out() {
         let range = ask("/fail/range", "*/*").await;
         assert_eq!(
             (range.status, header(&range, "content-range")),
@@ -526,6 +528,10 @@ mod tests {
         );
         let down = ask("/fail/down", "*/*").await;
         assert_eq!((down.status, header(&down, "retry-after")), (503, "5"));
+        let many = ask("/fail/many", "*/*").await;
+        assert_eq!((many.status, header(&many, "retry-after")), (429, "5"));
+        let full = ask("/fail/full", "*/*").await;
+        assert_eq!((full.status, header(&full, "retry-after")), (507, "300"));
         assert!(!down.body.contains("secret"));
     }
 

@@ -13,6 +13,7 @@ use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service,
 use actix_web::body::BoxBody;
 use actix_web::dev::AppConfig;
 use actix_web::http::Method;
+use actix_web::http::header::{AUTHORIZATION, COOKIE};
 use actix_web::{HttpMessage as _, ResponseError as _, web};
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -203,7 +204,10 @@ async fn may_continue(
 ) -> Result<Request, Response<BoxBody>> {
     let path = request.path().trim_end_matches('/');
     let is_store = request.method() == Method::POST && path.starts_with("/dicomweb/studies");
-    if is_store {
+    // A session's cookie is read with the whole request; browsers do not wait for leave.
+    let has_session =
+        request.headers().contains_key(COOKIE) && !request.headers().contains_key(AUTHORIZATION);
+    if is_store && !has_session {
         let query = request.uri().query().unwrap_or_default();
         let admitted = admit_store(gate, state, request.headers(), query).await;
         if let Err(error) = admitted {

@@ -1,5 +1,7 @@
 //! STOW-RS: storing (PS3.18 10.5, dicomweb.md section 9).
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, post, web};
@@ -159,7 +161,8 @@ async fn receive(
         base_url: urls.root(),
     };
     let ingest = kura.archive.ingest(grant, options);
-    let body = Body::new(body, plan.coding, plan.limit)?;
+    let idle = Duration::from_secs(kura.archive.limits().body_idle_s);
+    let body = Body::new(body, plan.coding, plan.limit, idle)?;
     let broken = match plan.form {
         Form::Multipart(reader) => {
             let parts = kura.archive.limits().parts;

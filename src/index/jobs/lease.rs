@@ -9,6 +9,7 @@ use super::{Again, enqueue, job_id};
 use crate::error::Result;
 use crate::index::Index;
 use crate::index::row::{failed, get};
+use crate::index::timing::commit;
 use crate::model::job::{Job, KINDS, Next};
 use crate::model::{FacilityId, JobId, Timestamp};
 
@@ -82,7 +83,7 @@ impl Index {
                 claimed.extend(take(&tx, &row, now, lease).await?);
             }
         }
-        tx.commit().await.map_err(failed)?;
+        commit(tx).await?;
         Ok(claimed)
     }
 
@@ -137,7 +138,7 @@ impl Index {
                 .take()
         };
         let done = tx.execute(&update).await.map_err(failed)?;
-        tx.commit().await.map_err(failed)?;
+        commit(tx).await?;
         Ok((done.rows_affected() == 1).then_some(due_at))
     }
 
@@ -173,7 +174,7 @@ impl Index {
                 .take()
         };
         tx.execute(&update).await.map_err(failed)?;
-        tx.commit().await.map_err(failed)
+        commit(tx).await
     }
 
     /// Drops jobs that were done more than [`DONE_KEPT_DAYS`] days ago; gives how many.
@@ -214,7 +215,7 @@ impl Index {
         if let Some(next) = next.filter(|_| is_ours) {
             enqueue(&tx, &self.clock, (claimed.facility, next), Again::Keep).await?;
         }
-        tx.commit().await.map_err(failed)?;
+        commit(tx).await?;
         Ok(is_ours)
     }
 }

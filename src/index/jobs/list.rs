@@ -11,6 +11,7 @@ use super::lease::is_due;
 use crate::auth::{Access, Scope};
 use crate::error::{Error, Kind, Result};
 use crate::index::row::{failed, get};
+use crate::index::timing::commit;
 use crate::index::{Catalog, Index};
 use crate::model::{FacilityCode, FacilityId, Job, JobId, JobState, Timestamp};
 
@@ -224,7 +225,7 @@ impl Index {
                 "only a dead job can be restarted",
             ));
         }
-        tx.commit().await.map_err(failed)
+        commit(tx).await
     }
 }
 

@@ -19,6 +19,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
 use super::Index;
 use super::row::failed;
 use crate::error::Result;
+use crate::index::timing::commit;
 use crate::model::job::{Job, Next};
 use crate::model::{Clock, FacilityId, JobId, Timestamp};
 
@@ -89,7 +90,7 @@ impl Index {
     pub async fn enqueue(&self, facility: Option<FacilityId>, next: &Next) -> Result<()> {
         let tx = self.begin().await?;
         enqueue(&tx, &self.clock, (facility, next), Again::PutOff).await?;
-        tx.commit().await.map_err(failed)
+        commit(tx).await
     }
 
     /// Makes sure that every kind of recurring work is due or running.
@@ -111,7 +112,7 @@ impl Index {
                 enqueue(&tx, &self.clock, (None, &Next { job, due_at }), Again::Keep).await?;
             }
         }
-        tx.commit().await.map_err(failed)
+        commit(tx).await
     }
 
     /// When a worker should look again: the first moment at which something is due or a lease ends; `None` if nothing waits.

@@ -14,6 +14,7 @@ use super::kept::recount;
 use super::row::{failed, get};
 use crate::auth::RemoveGrant;
 use crate::error::{Error, Kind, Result};
+use crate::index::timing::commit;
 use crate::model::{
     Deletion, DeletionId, DeletionState, FacilityId, RejectCode, Removal, SeriesId, SeriesUid,
     SopInstanceUid, StudyId, Timestamp,
@@ -111,7 +112,7 @@ impl Index {
         recount(&tx, study.id, series, study.next()).await?;
         let deletion = deletion(&tx, grant.facility_id(), id).await?;
         move_epoch(&tx).await?;
-        tx.commit().await.map_err(failed)?;
+        commit(tx).await?;
         Ok(deletion)
     }
 
@@ -148,7 +149,7 @@ impl Index {
         recount(&tx, study.id, None, study.next()).await?;
         let restored = deletion(&tx, owner, id).await?;
         move_epoch(&tx).await?;
-        tx.commit().await.map_err(failed)?;
+        commit(tx).await?;
         Ok(restored)
     }
 
@@ -183,7 +184,7 @@ impl Index {
             .value("approved_at", now.0);
         tx.execute(&changed).await.map_err(failed)?;
         let approved = deletion(&tx, owner, id).await?;
-        tx.commit().await.map_err(failed)?;
+        commit(tx).await?;
         Ok(approved)
     }
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{HeldStudy, change, deletion, hold_study};
 use crate::error::{Error, Result};
 use crate::index::row::{failed, get};
+use crate::index::timing::commit;
 use crate::index::{Index, columns, parts};
 use crate::model::{
     AttributeSet, Deletion, DeletionId, DeletionState, FacilityId, Level, RejectCode, StudyId,
@@ -51,7 +52,7 @@ impl Index {
         let mut changed = change(id, DeletionState::Erased);
         changed.value("erased_at", now.0);
         tx.execute(&changed).await.map_err(failed)?;
-        tx.commit().await.map_err(failed)?;
+        commit(tx).await?;
         Ok(Some(Purged {
             deletions: 1,
             instances,

@@ -59,7 +59,7 @@ async fn t26_a_sop_class_that_the_facility_refuses_fails_alone() {
 }
 
 #[tokio::test]
-async fn t27_a_transfer_syntax_that_the_facility_refuses_fails_alone() {
+async fn t27_s14_a_transfer_syntax_that_the_facility_refuses_fails_alone() {
     let server = Server::start();
     let token = server.reader("F001");
     set(&server, &[&format!("refused_transfer_syntaxes={IMPLICIT}")]);

@@ -258,3 +258,26 @@ async fn a_head_that_does_not_arrive_in_time_is_given_up() {
     assert!(!read.is_err_and(|e| e.kind() == ErrorKind::WouldBlock));
     assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 408"));
 }
+
+#[tokio::test]
+async fn t52_s24_a_sender_who_falls_silent_gives_its_place_up() {
+    let server = Server::start_set(&[
+        ("KURA_LIMITS__UPLOADS", "1"),
+        ("KURA_LIMITS__BODY_IDLE_S", "1"),
+    ]);
+    let token = server.reader("F001");
+    let files = ["1.2.3", "1.2.4"].map(|uid| instance(uid).file());
+    let (media_type, body) = multipart::write(&files);
+    let headers = format!(
+        "Authorization: Bearer {token}\r\nContent-Type: {media_type}\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    let (mut stream, _) = ask(&server, &headers);
+    stream.write_all(&body[..files[0].len() + 400]).unwrap();
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 202", "the first part was whole");
+    let found = server.get("/studies/1.2.3.1/metadata", &token).await;
+    assert_eq!(found.status, 200);
+    server.stored(&token, &files[1..]).await;
+}

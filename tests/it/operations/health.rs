@@ -31,7 +31,12 @@ async fn ready_names_the_part_that_fails_in_one_word() {
 
 /// A store that has sent half of its body.
 fn half(server: &Server, token: &str) -> (TcpStream, Vec<u8>) {
-    let (media_type, body) = multipart::write(&[instance("1.2.3").file()]);
+    begin(server, token, &[instance("1.2.3").file()], 400)
+}
+
+/// A store that has sent the first bytes of its body, with the rest.
+fn begin(server: &Server, token: &str, files: &[Vec<u8>], bytes: usize) -> (TcpStream, Vec<u8>) {
+    let (media_type, body) = multipart::write(files);
     let mut stream = TcpStream::connect(server.base.trim_start_matches("http://")).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(20)))
@@ -44,7 +49,7 @@ fn half(server: &Server, token: &str) -> (TcpStream, Vec<u8>) {
     let mut leave = [0; 25];
     stream.read_exact(&mut leave).unwrap();
     assert_eq!(&leave, b"HTTP/1.1 100 Continue\r\n\r\n");
-    let (first, rest) = body.split_at(body.len() / 2);
+    let (first, rest) = body.split_at(bytes);
     stream.write_all(first).unwrap();
     (stream, rest.to_vec())
 }
@@ -85,10 +90,21 @@ async fn a_stop_is_announced_then_finishes_what_runs_and_ends_with_0() {
 async fn what_does_not_come_to_its_end_is_cut_off_in_time() {
     let mut server = Server::start_set(&[("KURA_SHUTDOWN_TIMEOUT_S", "1")]);
     let token = server.reader("F001");
-    let (stream, _) = half(&server, &token);
+    let files = ["1.2.3", "1.2.4"].map(|uid| instance(uid).file());
+    let cut = files[0].len() + 400;
+    let (stream, _) = begin(&server, &token, &files, cut);
+    // Others are answered meanwhile, so the first part has been read.
+    server.stored(&token, &[instance("1.2.5").file()]).await;
     server.signal("TERM");
     assert_eq!(server.code(), Some(0));
     drop(stream);
+    let again = Server::start_on(std::sync::Arc::clone(&server.data));
+    let status = async |uid: &str| {
+        let path = format!("/studies/{uid}.1/metadata");
+        again.get(&path, &token).await.status
+    };
+    assert_eq!(status("1.2.3").await, 200, "its first part was whole");
+    assert_eq!(status("1.2.4").await, 404);
 }
 
 #[tokio::test]
