@@ -139,11 +139,11 @@ pub(super) fn modality(row: &QueryResult) -> Result<String> {
     Ok(get::<Option<String>>(row, "modality")?.unwrap_or_default())
 }
 
-/// Counts one series of a study anew, or all of them, and the study over its series, whose version becomes `version`.
-/// The caller holds the study's row.
+/// Counts one series of an owner's study anew, or all of them, and the study over its series, whose version becomes
+/// `version`. The caller holds the study's row.
 pub(super) async fn recount<C: ConnectionTrait>(
     tx: &C,
-    study: StudyId,
+    (owner, study): (FacilityId, StudyId),
     series: Option<SeriesId>,
     version: i32,
 ) -> Result<()> {
@@ -170,24 +170,25 @@ pub(super) async fn recount<C: ConnectionTrait>(
         }
         sum.add(&modality(&row)?, &kept);
     }
-    keep_study(tx, study, &sum, version).await
+    let came = keep_study(tx, study, &sum, version).await?;
+    count_studies(tx, owner, came).await
 }
 
-/// Writes what is kept of a study, and counts it with its owner if it came or went. The caller holds its row.
+/// Writes what is kept of a study whose row the caller holds. Gives 1 if the study has come into sight, -1 if it has gone
+/// out of it, else 0.
 pub(super) async fn keep_study<C: ConnectionTrait>(
     tx: &C,
     study: StudyId,
     sum: &KeptOfStudy,
     version: i32,
-) -> Result<()> {
+) -> Result<i64> {
     let before = Query::select()
-        .columns(["owner_facility_id", "instance_count"])
+        .column("instance_count")
         .from("study")
         .and_where(Expr::col("study_id").eq(study.0))
         .take();
     let before = tx.query_one(&before).await.map_err(failed)?;
     let before = before.ok_or_else(crate::error::Error::not_found)?;
-    let owner = FacilityId(get(&before, "owner_facility_id")?);
     let was_there = get::<i32>(&before, "instance_count")? > 0;
     let update = Query::update()
         .table("study")
@@ -196,14 +197,24 @@ pub(super) async fn keep_study<C: ConnectionTrait>(
         .and_where(Expr::col("study_id").eq(study.0))
         .take();
     tx.execute(&update).await.map_err(failed)?;
-    let change = i64::from(sum.kept.instances > 0) - i64::from(was_there);
-    if change != 0 {
-        let counted = Query::update()
-            .table("facility")
-            .value("study_count", Expr::col("study_count").add(change))
-            .and_where(Expr::col("facility_id").eq(owner.0))
-            .take();
-        tx.execute(&counted).await.map_err(failed)?;
+    Ok(i64::from(sum.kept.instances > 0) - i64::from(was_there))
+}
+
+/// Counts the studies of a facility that have come into sight, or gone out of it. Every writer of a facility waits for this
+/// row, so that it is the last to be written.
+pub(super) async fn count_studies<C: ConnectionTrait>(
+    tx: &C,
+    facility: FacilityId,
+    came: i64,
+) -> Result<()> {
+    if came == 0 {
+        return Ok(());
     }
+    let counted = Query::update()
+        .table("facility")
+        .value("study_count", Expr::col("study_count").add(came))
+        .and_where(Expr::col("facility_id").eq(facility.0))
+        .take();
+    tx.execute(&counted).await.map_err(failed)?;
     Ok(())
 }

@@ -103,7 +103,7 @@ impl Batch<'_> {
             .and_where(Expr::col("owner_facility_id").eq(self.owner.0))
             .and_where(Expr::col("study_instance_uid").is_in(studies.map(StudyUid::as_str)))
             // In one order, or two batches wait for each other.
-            .order_by("study_id", sea_orm::sea_query::Order::Asc)
+            .order_by("study_instance_uid", sea_orm::sea_query::Order::Asc)
             .lock_exclusive()
             .take();
         self.tx.query_all(&hold).await.map_err(failed)?;
@@ -149,8 +149,8 @@ impl Batch<'_> {
             .collect()
     }
 
-    /// Writes what was counted.
-    pub(super) async fn keep(&self, study: &KeptStudy) -> Result<()> {
+    /// Writes what was counted, and gives what [`keep_study`] gives.
+    pub(super) async fn keep(&self, study: &KeptStudy) -> Result<i64> {
         let mut sum = KeptOfStudy::default();
         for series in study.series.values() {
             sum.add(&series.modality, &series.kept);
@@ -164,15 +164,16 @@ impl Batch<'_> {
                 .take();
             self.execute(&update).await?;
         }
-        keep_study(self.tx, study.id, &sum, study.version).await?;
+        let came = keep_study(self.tx, study.id, &sum, study.version).await?;
         if study.was_replaced {
-            recount(self.tx, study.id, None, study.version).await?;
+            recount(self.tx, (self.owner, study.id), None, study.version).await?;
         }
         let stored = Query::update()
             .table("study")
             .value("last_stored_at", self.now.0)
             .and_where(Expr::col("study_id").eq(study.id.0))
             .take();
-        self.execute(&stored).await
+        self.execute(&stored).await?;
+        Ok(came)
     }
 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
 
+use super::kept::count_studies;
 use super::record::{NewInstance, NewPack, Recorded, is_in_use};
 use super::row::{failed, was_overtaken};
 use super::timing::commit;
@@ -155,8 +156,8 @@ impl Batch<'_> {
             .map(|pack| pack.iter().map(|decided| decided.what).collect())
             .collect();
         let in_use = || {
-            let all = packs.iter().zip(&decided).zip(&recorded);
-            all.filter(|(_, outcomes)| is_in_use(outcomes))
+            let both = packs.iter().zip(&decided).zip(&recorded);
+            both.filter(|(_, outcomes)| is_in_use(outcomes))
                 .map(|(both, _)| both)
         };
         // Each study is locked or made before anything is written, all in the same order: so transactions on PostgreSQL
@@ -171,13 +172,15 @@ impl Batch<'_> {
                 self.pack(pack, decided, study).await?;
             }
         }
+        let mut came = 0;
         for study in studies.values() {
-            self.keep(study).await?;
+            came += self.keep(study).await?;
         }
         let texts = studies
             .values()
             .flat_map(|study| study.texts.iter().cloned());
         parts::add(self.tx, self.owner, &texts.collect()).await?;
+        count_studies(self.tx, self.owner, came).await?;
         Ok(recorded)
     }
 

@@ -109,7 +109,7 @@ impl Index {
             .cond_where(live)
             .take();
         tx.execute(&take).await.map_err(failed)?;
-        recount(&tx, study.id, series, study.next()).await?;
+        recount(&tx, (grant.facility_id(), study.id), series, study.next()).await?;
         let deletion = deletion(&tx, grant.facility_id(), id).await?;
         move_epoch(&tx).await?;
         commit(tx).await?;
@@ -146,7 +146,7 @@ impl Index {
             .value("restored_by", grant.person())
             .value("restored_at", self.clock.now().0);
         tx.execute(&changed).await.map_err(failed)?;
-        recount(&tx, study.id, None, study.next()).await?;
+        recount(&tx, (owner, study.id), None, study.next()).await?;
         let restored = deletion(&tx, owner, id).await?;
         move_epoch(&tx).await?;
         commit(tx).await?;
