@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod multipart;
 pub mod openapi;
 pub mod page;
+pub mod precondition;
 pub mod problem;
 pub mod respond;
 pub mod server;

@@ -9,6 +9,8 @@ use actix_web::http::header::{
 use bytes::Bytes;
 use futures::Stream;
 use futures::stream::{self, StreamExt};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use super::accept::{Accept, Offer};
@@ -16,6 +18,7 @@ use super::multipart::write::{Boundary, PART_END};
 use super::problem::VARY_BY;
 use crate::archive::retrieve::ByteStream;
 use crate::error::Result;
+use crate::model::Timestamp;
 
 /// The media type of DICOM JSON, without a charset: clients compare the whole text (J24).
 pub const DICOM_JSON: &str = "application/dicom+json";
@@ -29,6 +32,14 @@ const JSON: &str = "application/json";
 pub fn dicom_json(accept: &Accept) -> Result<&'static str> {
     let offers = [Offer::single(DICOM_JSON), Offer::single(JSON)];
     Ok(accept.choose(&offers)?.media_type)
+}
+
+/// An instant as `/api/v1` writes it (RFC 3339, UTC).
+pub fn rfc3339(at: Timestamp) -> String {
+    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.0) * 1_000);
+    let text = at.ok().and_then(|at| at.format(&Rfc3339).ok());
+    // Beyond the year 9999, which no instant of ours is.
+    text.unwrap_or_default()
 }
 
 /// What every list says: it depends on the caller and on the moment (C03, A23).

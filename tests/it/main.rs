@@ -16,6 +16,7 @@ mod corpus_frames;
 mod corpus_load;
 mod corpus_metadata;
 mod crash;
+mod deleting;
 mod dicomweb;
 mod durability;
 mod harness;

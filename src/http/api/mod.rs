@@ -4,7 +4,9 @@
 
 mod auth;
 mod body;
+pub mod deletions;
 mod links;
+pub mod shapes;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -14,5 +16,9 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(auth::create_session)
         .service(auth::delete_session)
         .service(auth::revoke)
-        .service(links::create_link);
+        .service(links::create_link)
+        .service(deletions::list)
+        .service(deletions::show)
+        .service(deletions::restore)
+        .service(deletions::approve);
 }

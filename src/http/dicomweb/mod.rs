@@ -5,6 +5,7 @@ pub mod frames;
 pub mod metadata;
 mod paths;
 pub mod qido;
+pub mod remove;
 pub mod shapes;
 pub mod stow;
 pub mod wado;
@@ -31,5 +32,11 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(metadata::of_instance)
         .service(frames::retrieve_frames)
         .route(frames::WITHOUT_LIST, web::get().to(frames::no_list))
-        .service(bulkdata::retrieve_bulkdata);
+        .service(bulkdata::retrieve_bulkdata)
+        .service(remove::delete_study)
+        .service(remove::delete_series)
+        .service(remove::delete_instance)
+        .service(remove::reject_study)
+        .service(remove::reject_series)
+        .service(remove::reject_instance);
 }

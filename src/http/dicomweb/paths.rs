@@ -40,6 +40,54 @@ pub(super) struct PartNames {
     pub part: String,
 }
 
+/// `{study}` and why it is rejected.
+#[derive(Debug, Deserialize)]
+pub(super) struct RejectStudyNames {
+    #[serde(flatten)]
+    names: StudyNames,
+    /// Code and scheme, not yet read.
+    pub code: String,
+}
+
+/// `{study}`, `{series}` and why it is rejected.
+#[derive(Debug, Deserialize)]
+pub(super) struct RejectSeriesNames {
+    #[serde(flatten)]
+    names: SeriesNames,
+    /// Code and scheme, not yet read.
+    pub code: String,
+}
+
+/// `{study}`, `{series}`, `{instance}` and why it is rejected.
+#[derive(Debug, Deserialize)]
+pub(super) struct RejectInstanceNames {
+    #[serde(flatten)]
+    names: InstanceNames,
+    /// Code and scheme, not yet read.
+    pub code: String,
+}
+
+impl RejectStudyNames {
+    /// The path, if a UID can be named so.
+    pub(super) fn path(&self) -> Result<StudyPath> {
+        self.names.path()
+    }
+}
+
+impl RejectSeriesNames {
+    /// The path, if UIDs can be named so.
+    pub(super) fn path(&self) -> Result<SeriesPath> {
+        self.names.path()
+    }
+}
+
+impl RejectInstanceNames {
+    /// The path, if UIDs can be named so.
+    pub(super) fn path(&self) -> Result<InstancePath> {
+        self.names.path()
+    }
+}
+
 impl StudyNames {
     /// The path, if a UID can be named so.
     pub(super) fn path(&self) -> Result<StudyPath> {

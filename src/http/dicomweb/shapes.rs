@@ -94,6 +94,56 @@ pub struct BulkParams {
     part: String,
 }
 
+/// Why something is rejected.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct RejectParams {
+    /// Code and scheme with `^` between them, as in `113001%5EDCM`: 113001 quality, 113037 safety, 113038 wrong worklist entry,
+    /// 113039 retention over.
+    code: String,
+}
+
+/// Why something is removed.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct RemoveParams {
+    /// A line for the people who decide about it, at most 400 characters of UTF-8, percent-encoded where need be.
+    #[param(rename = "X-Kura-Reason")]
+    reason: Option<String>,
+}
+
+/// What a removal gives.
+#[derive(Debug, IntoResponses)]
+pub enum Removed {
+    /// It is out of sight and in the bin; X-Kura-Deletion says under which id it can be restored.
+    #[response(status = 204)]
+    Done,
+    /// Malformed.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Invalid(Problem),
+    /// No token, none that is accepted, or a sign-in that is too weak or too old for this.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthenticated(Problem),
+    /// Visible, but the token lacks the scope, or another facility owns it.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(Problem),
+    /// Not here, or not for this caller; in the bin already.
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(Problem),
+    /// The study must be kept.
+    #[response(status = 409, content_type = "application/problem+json")]
+    Conflict(Problem),
+    /// It was erased.
+    #[response(status = 410, content_type = "application/problem+json")]
+    Gone(Problem),
+    /// The code is none of a rejection.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Unprocessable(Problem),
+    /// The database is away for now.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(Problem),
+}
+
 /// How results are chosen. Beside these, every attribute that is searched may be a parameter, by keyword or tag.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -2,6 +2,7 @@
 //! under test.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
@@ -13,8 +14,9 @@ use serde_json::{Value, json};
 use crate::harness::Server;
 use crate::harness::server::token;
 
-/// What a reader of its own facility may do.
-pub(super) const ALL: &str = "dicom.read dicom.write report.read dose.read";
+/// What a person of its own facility may do.
+pub(super) const ALL: &str =
+    "dicom.read dicom.write report.read dose.read dicom.correct dicom.delete dicom.delete.approve";
 
 /// What a caller sends to be let in.
 #[derive(Clone, Debug)]
@@ -36,6 +38,8 @@ pub(super) enum Credential {
 pub(super) enum Kind {
     /// It acts for the owner with every scope.
     Own,
+    /// The same, but the sign-in was long ago or with one factor only (SH-2.6).
+    Weak,
     /// It acts for another facility with every scope.
     Foreign,
     /// It acts for another facility without a scope.
@@ -62,6 +66,7 @@ pub(super) struct Forge {
     pem: String,
     header: Value,
     claims: Value,
+    made: AtomicUsize,
 }
 
 impl Forge {
@@ -80,6 +85,7 @@ impl Forge {
             pem,
             header,
             claims,
+            made: AtomicUsize::new(0),
         };
         assert_eq!(
             forge.token(&json!({})).split('.').nth(1).map(str::len),
@@ -87,6 +93,11 @@ impl Forge {
             "a real token looks like a forged one"
         );
         forge
+    }
+
+    /// Another number each time.
+    pub(super) fn number(&self) -> usize {
+        self.made.fetch_add(1, Ordering::SeqCst)
     }
 
     /// A good token of `facility` with `scope`.
@@ -150,6 +161,16 @@ impl Forge {
         let jwk = json!({"jwk": Self::jwk(&stranger)});
         vec![
             bearer("own", Kind::Own, own.clone()),
+            bearer(
+                "signed in long ago",
+                Kind::Weak,
+                with(json!({"auth_time": iat - 3600})),
+            ),
+            bearer(
+                "signed in with one factor",
+                Kind::Weak,
+                with(json!({"acr": null})),
+            ),
             bearer("foreign", Kind::Foreign, self.of(foreign, ALL)),
             bearer(
                 "foreign, scope-less",

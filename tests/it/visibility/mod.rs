@@ -24,6 +24,12 @@ enum Names {
     Nothing,
     /// A store.
     Store,
+    /// An object that is gone afterwards.
+    Removal,
+    /// The deletions of a facility: 403 without a scope.
+    Bin,
+    /// One of them: 404 to other facilities, 403 without the scope.
+    Deletion,
     /// Nothing, and it is for everybody.
     Public,
     /// Nothing: whoever has an access token may.
@@ -36,12 +42,21 @@ enum Names {
 
 /// Operation, what it names, and what `{part}` stands for.
 const ROWS: &[(&str, Names, &str)] = &[
+    ("approveDeletion", Names::Deletion, ""),
     ("createLink", Names::ListOfObject, ""),
     ("createSession", Names::SignIn, ""),
+    ("deleteInstance", Names::Removal, ""),
+    ("deleteSeries", Names::Removal, ""),
     ("deleteSession", Names::Session, ""),
+    ("deleteStudy", Names::Removal, ""),
+    ("listDeletions", Names::Bin, ""),
     ("live", Names::Public, ""),
     ("metrics", Names::Admin, ""),
     ("ready", Names::Public, ""),
+    ("rejectInstance", Names::Removal, "113001%5EDCM"),
+    ("rejectSeries", Names::Removal, "113001%5EDCM"),
+    ("rejectStudy", Names::Removal, "113001%5EDCM"),
+    ("restoreDeletion", Names::Deletion, ""),
     ("retrieveBulkData", Names::Object, "7FE00010"),
     ("retrieveFrames", Names::Object, "1"),
     ("retrieveInstance", Names::Object, ""),
@@ -57,8 +72,18 @@ const ROWS: &[(&str, Names, &str)] = &[
     ("searchSeries", Names::Nothing, ""),
     ("searchSeriesOfStudy", Names::ListOfObject, ""),
     ("searchStudies", Names::Nothing, ""),
+    ("showDeletion", Names::Deletion, ""),
     ("storeInstances", Names::Store, ""),
     ("storeInstancesOfStudy", Names::Store, ""),
+];
+
+/// What wants a fresh sign-in with two factors (SH-14).
+const STRONG: [&str; 5] = [
+    "approveDeletion",
+    "deleteInstance",
+    "deleteSeries",
+    "deleteStudy",
+    "restoreDeletion",
 ];
 
 /// An operation as the document describes it.
@@ -69,18 +94,24 @@ struct Operation {
     template: String,
     names: Names,
     part: &'static str,
+    /// A deletion of the owner.
+    deletion: String,
 }
 
 /// The root of the UIDs of the owner's study, and of one that never existed.
 const THERE: &str = "1.2.826.7.1";
 const NOWHERE: &str = "1.2.826.8.2";
 
+/// A deletion that never was.
+const NO_DELETION: &str = "019ab0e0-0000-7000-8000-000000000000";
+
 /// What of the owner's study must not be told to anybody else.
 const SECRETS: [&str; 6] = ["Yamada", "山田", "ACC1", "P1-secret", THERE, "20240131"];
 
 impl Operation {
     /// Every operation of the running server, each with its row.
-    async fn all(server: &Server) -> Vec<Self> {
+    async fn all(server: &Server, forge: &Forge) -> Vec<Self> {
+        let deletion = binned(server, forge, &format!("{THERE}.99")).await;
         let document = server.get("/openapi.json", "").await.json();
         let mut operations = Vec::new();
         for (template, methods) in document["paths"].as_object().unwrap() {
@@ -98,6 +129,7 @@ impl Operation {
                     template: template.clone(),
                     names: *names,
                     part,
+                    deletion: deletion.clone(),
                 });
             }
         }
@@ -115,6 +147,15 @@ impl Operation {
             .replace("{series}", &format!("{root}.1.1"))
             .replace("{instance}", &format!("{root}.1.1.1"))
             .replace("{part}", self.part)
+            .replace("{code}", self.part)
+            .replace(
+                "{id}",
+                if root == NOWHERE {
+                    NO_DELETION
+                } else {
+                    &self.deletion
+                },
+            )
     }
 
     /// The body of an operation of `/api/v1` that takes one, about the study below `root`.
@@ -127,16 +168,73 @@ impl Operation {
         })
     }
 
-    async fn call(&self, server: &Server, credential: &Credential, root: &str) -> Answer {
-        let mut request = credential.request(server, self.method.clone(), &self.path(root));
+    /// The path for a call that succeeds: of what is gone afterwards one that was made for it.
+    async fn own_path(&self, server: &Server, forge: &Forge) -> String {
+        let root = format!("1.2.826.9.{}", forge.number());
+        match self.names {
+            Names::Removal => {
+                server
+                    .stored(&forge.of("F001", callers::ALL), &[study(&root)])
+                    .await;
+                self.path(&root)
+            }
+            Names::Deletion => {
+                let deletion = binned(server, forge, &root).await;
+                self.template.replace("{id}", &deletion)
+            }
+            Names::Object
+            | Names::ListOfObject
+            | Names::Nothing
+            | Names::Store
+            | Names::Bin
+            | Names::SignIn
+            | Names::Session
+            | Names::Admin
+            | Names::Public => self.path(THERE),
+        }
+    }
+
+    /// Whether another facility's object is absent to it.
+    fn is_of_object(&self) -> bool {
+        matches!(
+            self.names,
+            Names::Object | Names::ListOfObject | Names::Removal | Names::Deletion
+        )
+    }
+
+    /// Calls `path`, with what there is to say about the study below `root`.
+    async fn call(
+        &self,
+        server: &Server,
+        credential: &Credential,
+        (path, root): (&str, &str),
+    ) -> Answer {
+        let mut request = credential.request(server, self.method.clone(), path);
         if let Some(body) = self.json(root) {
             request = request.json(&body);
-        } else if self.method == Method::POST {
+        } else if self.names == Names::Store {
             let (media_type, body) = multipart::write(&[study(root)]);
             request = request.header("content-type", media_type).body(body);
         }
+        if self.names == Names::Deletion {
+            request = request.header("if-match", "\"1\"");
+        }
         server.send(request).await
     }
+}
+
+/// Stores the study below `root` for the owner and deletes it: the id of the deletion, which somebody else asked for.
+async fn binned(server: &Server, forge: &Forge, root: &str) -> String {
+    server
+        .stored(&forge.of("F001", callers::ALL), &[study(root)])
+        .await;
+    let somebody = forge.token(&serde_json::json!({"sub": "somebody"}));
+    let path = format!("/studies/{root}.1");
+    let deleted = server
+        .send(server.request(Method::DELETE, &path, &somebody))
+        .await;
+    assert_eq!(deleted.status, 204, "{}", deleted.text());
+    deleted.header("x-kura-deletion")
 }
 
 /// The one file of the study below `root`.
@@ -199,15 +297,29 @@ async fn filled() -> (Server, Forge) {
 }
 
 /// Sends one row and judges it.
-async fn check(server: &Server, operation: &Operation, caller: &Caller) {
+async fn check((server, forge): (&Server, &Forge), operation: &Operation, caller: &Caller) {
     let what = format!("{} by {}", operation.id, caller.name);
-    let answer = operation.call(server, &caller.credential, THERE).await;
+    let path = match caller.kind {
+        Kind::Own | Kind::Weak => operation.own_path(server, forge).await,
+        Kind::Foreign
+        | Kind::ForeignWithoutScopes
+        | Kind::WithoutScopes
+        | Kind::Unknown
+        | Kind::Refused => operation.path(THERE),
+    };
+    let answer = operation
+        .call(server, &caller.credential, (&path, THERE))
+        .await;
     let status = answer.status;
     match (operation.names, caller.kind) {
         (Names::Session, _) => assert_eq!(status, 401, "{what}"),
         (
             Names::Admin,
-            Kind::Own | Kind::Foreign | Kind::WithoutScopes | Kind::ForeignWithoutScopes,
+            Kind::Own
+            | Kind::Weak
+            | Kind::Foreign
+            | Kind::WithoutScopes
+            | Kind::ForeignWithoutScopes,
         ) => {
             assert_eq!(status, 404, "{what}");
             let nowhere = Credential::Bearer("x".to_owned());
@@ -224,7 +336,15 @@ async fn check(server: &Server, operation: &Operation, caller: &Caller) {
         (Names::SignIn, Kind::Foreign | Kind::WithoutScopes | Kind::ForeignWithoutScopes) => {
             assert_eq!(status, 204, "{what}");
         }
-        (Names::Public, _) | (_, Kind::Own) => {
+        (_, Kind::Weak) if STRONG.contains(&operation.id.as_str()) => {
+            assert_eq!(status, 401, "{what}: {}", answer.text());
+            let asked = answer.header("www-authenticate");
+            assert!(
+                asked.contains("insufficient_user_authentication"),
+                "{what}: {asked}"
+            );
+        }
+        (Names::Public, _) | (_, Kind::Own | Kind::Weak) => {
             assert!(
                 (200..300).contains(&status),
                 "{what}: {status} {}",
@@ -244,17 +364,20 @@ async fn check(server: &Server, operation: &Operation, caller: &Caller) {
             let asked = "Bearer realm=\"kura\", error=\"invalid_token\"";
             assert_eq!(answer.header("www-authenticate"), asked, "{what}");
             let plain = Credential::Bearer("x".to_owned());
-            let plain = operation.call(server, &plain, THERE).await;
+            let plain = operation.call(server, &plain, (&path, THERE)).await;
             assert_eq!(
                 refusal(&answer),
                 refusal(&plain),
                 "{what}: says which check failed"
             );
         }
-        (Names::Object | Names::ListOfObject, Kind::Foreign)
-        | (Names::Object, Kind::ForeignWithoutScopes) => {
+        (Names::Object | Names::ListOfObject | Names::Removal | Names::Deletion, Kind::Foreign)
+        | (Names::Object | Names::Removal | Names::Deletion, Kind::ForeignWithoutScopes) => {
             assert_eq!(status, 404, "{what}: {}", answer.text());
-            let absent = operation.call(server, &caller.credential, NOWHERE).await;
+            let absent = operation.path(NOWHERE);
+            let absent = operation
+                .call(server, &caller.credential, (&absent, NOWHERE))
+                .await;
             assert_same(&answer, &absent, &what);
         }
         (Names::Nothing, Kind::Foreign) => {
@@ -263,6 +386,9 @@ async fn check(server: &Server, operation: &Operation, caller: &Caller) {
             assert!(count.is_empty() || count == "0", "{what}: {count}");
             assert_eq!(answer.header("warning"), "", "{what}");
         }
+        (Names::Bin, Kind::Foreign) => {
+            assert_eq!(answer.json()["deletions"], serde_json::json!([]), "{what}");
+        }
         (Names::Store, Kind::Foreign) => assert_eq!(status, 200, "{what}: {}", answer.text()),
         (_, Kind::WithoutScopes | Kind::ForeignWithoutScopes) => {
             assert_eq!(status, 403, "{what}: {}", answer.text());
@@ -270,7 +396,7 @@ async fn check(server: &Server, operation: &Operation, caller: &Caller) {
             assert_eq!(answer.header("www-authenticate"), asked, "{what}");
         }
     }
-    if caller.kind != Kind::Own && operation.names != Names::Store {
+    if !matches!(caller.kind, Kind::Own | Kind::Weak) && operation.names != Names::Store {
         assert_silent(&answer, &what);
     }
 }
@@ -280,13 +406,13 @@ async fn check(server: &Server, operation: &Operation, caller: &Caller) {
 async fn sh_2_2_1_sh_2_2_2_sh_2_2_3_sh_2_2_5_sh_2_2_6_sh_3_2_a20_a21_a22_every_operation_by_every_caller()
  {
     let (server, forge) = filled().await;
-    let mut operations = Operation::all(&server).await;
+    let mut operations = Operation::all(&server, &forge).await;
     operations.sort_by_key(|operation| operation.names == Names::Store);
     let callers = forge.callers("F001", "F002");
     let mut rows = 0;
     for operation in &operations {
         for caller in &callers {
-            check(&server, operation, caller).await;
+            check((&server, &forge), operation, caller).await;
             rows += 1;
         }
     }
@@ -327,8 +453,8 @@ async fn sh_3_4_s11_nothing_around_the_object_tells_not_yours_from_not_there() {
         ("x-nothing", "1", "/"),
     ];
     let mut compared = 0;
-    for operation in Operation::all(&server).await {
-        let is_object = matches!(operation.names, Names::Object | Names::ListOfObject);
+    for operation in Operation::all(&server, &forge).await {
+        let is_object = operation.is_of_object();
         for method in [
             Method::GET,
             Method::HEAD,
