@@ -94,6 +94,14 @@ pub struct BulkParams {
     part: String,
 }
 
+/// Which version of an instance.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct VersionParams {
+    /// An earlier version, from 1, where the facility keeps both; the newest where nothing is said.
+    version: Option<u32>,
+}
+
 /// Why something is rejected.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Path)]

@@ -7,14 +7,16 @@ use actix_web::{HttpRequest, HttpResponse, get, web};
 use futures::stream::{self, Stream};
 
 use super::paths::{InstanceNames, SeriesNames, StudyNames};
-use super::shapes::{Files, InstanceParams, Refused, SeriesParams, StudyParams};
+use super::shapes::{Files, InstanceParams, Refused, SeriesParams, StudyParams, VersionParams};
 use crate::archive::Archive;
 use crate::archive::walk::Walk;
 use crate::auth::{Access, DicomRead, OfObject};
+use crate::dicom::query::decode::pairs;
 use crate::dicom::transcode;
 use crate::error::Result;
 use crate::http::accept::{Accept, Offer};
 use crate::http::caller::Caller;
+use crate::http::problem::no_such_part;
 use crate::http::respond::Part;
 use crate::http::urls::Urls;
 use crate::http::warning::warning;
@@ -63,7 +65,7 @@ pub(crate) async fn retrieve_series(
 }
 
 /// Retrieve an instance.
-#[utoipa::path(tag = "WADO-RS", operation_id = "retrieveInstance", params(InstanceParams), responses(Files, Refused), security(("bearer" = [])))]
+#[utoipa::path(tag = "WADO-RS", operation_id = "retrieveInstance", params(InstanceParams, VersionParams), responses(Files, Refused), security(("bearer" = [])))]
 #[get("/studies/{study}/series/{series}/instances/{instance}")]
 pub(crate) async fn retrieve_instance(
     caller: Caller<OfObject<DicomRead>>,
@@ -74,7 +76,16 @@ pub(crate) async fn retrieve_instance(
 ) -> Result<HttpResponse> {
     let path = names.path()?;
     let access = caller.access();
-    let instance = Arc::new(kura.archive.catalog(&access).instance(&path).await?);
+    let catalog = kura.archive.catalog(&access);
+    let instance = match version(request.query_string()) {
+        None => catalog.instance(&path).await?,
+        Some(text) => {
+            let number = text.parse().unwrap_or(0);
+            let earlier = catalog.version(&path, number).await?;
+            earlier.ok_or_else(|| no_such_part("the instance has no such version"))?
+        }
+    };
+    let instance = Arc::new(instance);
     let (form, is_multipart) = {
         let offers = offers(&instance, true);
         let offer = accept.choose(&offers)?;
@@ -94,6 +105,13 @@ pub(crate) async fn retrieve_instance(
     let name = format!("attachment; filename=\"{}.dcm\"", path.instance);
     response.insert_header((CONTENT_DISPOSITION, name));
     Ok(respond::single(&mut response, part))
+}
+
+/// The version that a query asks for, if it asks for one: an earlier one where the facility keeps both (T22).
+fn version(query: &str) -> Option<&str> {
+    pairs(query)
+        .find(|(name, _)| *name == "version")
+        .map(|(_, value)| value)
 }
 
 /// The form in which an instance leaves.

@@ -162,7 +162,7 @@ async fn x01_killed_in_the_middle_a_deletion_is_whole_or_nothing() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        let working = tokio::time::timeout(Duration::from_secs(60), working).await;
+        let working = tokio::time::timeout(Duration::from_mins(1), working).await;
         working.expect("people get on with their work");
         tokio::time::sleep(Duration::from_millis(13 * life)).await;
         server.kill();

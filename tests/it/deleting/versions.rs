@@ -1,6 +1,6 @@
 //! T22: what a store over an existing UID does, by the policy of the facility.
 
-use super::{INSTANCE, SERIES, STUDY, file, file_of, filled, one};
+use super::{INSTANCE, SERIES, STUDY, deleted, file, file_of, filled, one, person};
 use crate::harness::server::kura;
 use crate::harness::{Server, instance};
 
@@ -72,4 +72,37 @@ async fn t36_t22_in_one_request_the_first_wins_under_any_policy() {
         .file();
     assert_eq!(server.store(&token, &[elsewhere]).await.status, 409);
     assert_eq!(server.get("/studies/1.2.3.9", &token).await.status, 404);
+}
+
+#[tokio::test]
+async fn t22_where_both_are_kept_the_old_one_can_be_asked_for() {
+    let (server, token) = filled().await;
+    let version = async |number: &str, token: &str| {
+        let path = format!("{}?version={number}", one(1, 1));
+        file_of(&server, token, &path).await
+    };
+    policy(&server, "replace");
+    server.stored(&token, &[other("newer")]).await;
+    assert_eq!(version("1", &token).await.status, 404, "kept, not served");
+    policy(&server, "keep-both-versions");
+    server.stored(&token, &[other("newest")]).await;
+    assert!(file_of(&server, &token, &one(1, 1)).await.body == other("newest"));
+    for (number, expected) in [
+        ("1", file(1, 1)),
+        ("2", other("newer")),
+        ("3", other("newest")),
+    ] {
+        let answer = version(number, &token).await;
+        assert_eq!(answer.status, 200, "{number}: {}", answer.text());
+        assert!(answer.body == expected, "version {number} differs");
+    }
+    for odd in ["0", "4", "-1", "x", "", "99999999999"] {
+        assert_eq!(version(odd, &token).await.status, 404, "{odd}");
+    }
+    let foreign = person(&server, "F002", "jiro");
+    let absent = server.get("/studies/9.9.9", &foreign).await;
+    let theirs = version("1", &foreign).await;
+    assert_eq!((theirs.status, theirs.body), (404, absent.body));
+    deleted(&server, &token, &one(1, 1)).await;
+    assert_eq!(version("1", &token).await.status, 404, "they go together");
 }
