@@ -2,6 +2,7 @@
 
 mod any_steps;
 mod asking;
+mod broken_off;
 mod guarding;
 mod identity;
 mod jobs;

@@ -56,7 +56,7 @@ async fn bin(index: &Index, at: &Facility, scope: &Scope) -> Deletion {
     index.bin(&grant, scope, &why).await.unwrap()
 }
 
-async fn approve(index: &Index, at: &Facility, deletion: &Deletion) -> Deletion {
+pub(super) async fn approve(index: &Index, at: &Facility, deletion: &Deletion) -> Deletion {
     let grant = remover(at, "taro");
     index.approve(&grant, deletion.id, None).await.unwrap()
 }
@@ -78,7 +78,7 @@ pub(super) async fn column(index: &Index, sql: &str) -> Vec<String> {
         .collect()
 }
 
-async fn one(index: &Index, sql: &str) -> String {
+pub(super) async fn one(index: &Index, sql: &str) -> String {
     column(index, sql).await.join(" ")
 }
 
@@ -88,7 +88,7 @@ pub(super) async fn assert_true(index: &Index) {
 }
 
 /// Study `1`: two images and a report, one series each but for the images.
-async fn filled() -> (World, Facility) {
+pub(super) async fn filled() -> (World, Facility) {
     let world = World::new().await;
     let at = world.facility("F001").await;
     let ct = |uid: &str| instance(uid).with("Modality", "CT");
