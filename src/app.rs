@@ -46,7 +46,9 @@ impl App {
     pub async fn open(config: Config) -> Result<Self> {
         make_data_folder(&config)?;
         let clock = Clock::System;
-        let index = Index::open(config.database_url.expose(), clock.clone()).await?;
+        let index = Index::open(config.database_url.expose(), clock.clone())
+            .await?
+            .with_repack_quiet_s(config.storage.repack_quiet_s);
         if config.database_is_embedded() {
             index.migrate().await?;
         }
@@ -170,6 +172,8 @@ impl App {
                 lease: worker.lease(),
                 poll: worker.poll(),
                 stop_within: Duration::from_secs(self.config.shutdown_timeout_s),
+                replaced_grace_s: self.config.storage.replaced_grace_s(),
+                orphan_age_s: self.config.storage.orphan_age_s(),
             };
             Worker::new(self.archive.clone(), settings)
                 .run(self.stopping.clone())

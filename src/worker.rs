@@ -14,10 +14,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::archive::Archive;
+use crate::archive::sweep::Swept;
+use crate::auth::Access;
+use crate::auth::access::Duty;
 use crate::error::{Error, Kind, Result};
 use crate::index::jobs::{Claimed, MAX_ATTEMPTS};
 use crate::model::job::{KINDS, Next};
-use crate::model::{Job, JobState, Timestamp};
+use crate::model::{Job, JobState, StudyId, Timestamp};
 
 /// The shortest pause between two looks: what is due and was not handed out is in another worker's hands.
 const MIN_PAUSE: Duration = Duration::from_millis(100);
@@ -27,6 +30,15 @@ const COUNT_EVERY: Duration = Duration::from_secs(15);
 
 /// How often rows are looked through for those that have served their time.
 const EXPIRE_EVERY_S: i64 = 3_600;
+
+/// How often it is looked for deletions whose time has come, and how many are done in one run: each is a transaction.
+const PURGE_EVERY_S: i64 = 3_600;
+const PURGED_AT_ONCE: u64 = 100;
+
+/// The longest pauses between two sweeps, in seconds. A sweep comes four times in the time after which something may go, so
+/// that it is kept at most a quarter longer; a pass over the whole store is dear and comes rarely.
+const LONGEST_REPLACED_PAUSE_S: i64 = 3_600;
+const LONGEST_ORPHAN_PAUSE_S: i64 = 86_400;
 
 /// How a worker works.
 #[derive(Clone, Debug)]
@@ -39,6 +51,10 @@ pub struct Settings {
     pub poll: Duration,
     /// How long running jobs have after a stop was asked for; what is not finished by then is given back.
     pub stop_within: Duration,
+    /// Seconds for which replaced packs are kept for those who still read them.
+    pub replaced_grace_s: i64,
+    /// Seconds after which an object without a row was left over.
+    pub orphan_age_s: i64,
 }
 
 /// Does due work.
@@ -222,10 +238,25 @@ impl Worker {
 
     /// The one place that knows which function does which job.
     async fn work(&self, claimed: &Claimed) -> Result<Done> {
+        let (archive, settings) = (&self.archive, &self.settings);
         let result = match &claimed.job {
+            Job::Repack { study } => self.repack(claimed, *study).await?,
+            Job::SweepReplaced => {
+                let packs = archive.sweep_replaced(settings.replaced_grace_s).await?;
+                format!("{packs} replaced packs dropped")
+            }
+            Job::SweepOrphans { pass, clean_until } => {
+                let (age_s, pass, clean) =
+                    (settings.orphan_age_s, pass.clone(), clean_until.clone());
+                return Ok(self.orphans_done(archive.sweep_orphans(age_s, pass, clean).await?));
+            }
+            Job::Purge => return self.purge(claimed).await,
             Job::Expire => {
-                let jobs = self.archive.index().expire_jobs().await?;
-                format!("{jobs} done jobs dropped")
+                let jobs = archive.index().expire_jobs().await?;
+                let now = archive.clock().now();
+                let signs = archive.index().expire_identity(now).await?;
+                self.measure_holes().await?;
+                format!("{jobs} done jobs dropped, {signs} rows of tokens and sessions")
             }
         };
         Ok(Done {
@@ -234,21 +265,89 @@ impl Worker {
         })
     }
 
+    async fn repack(&self, claimed: &Claimed, study: StudyId) -> Result<String> {
+        let facility = match claimed.facility {
+            Some(id) => self.archive.index().facility(id).await?,
+            None => None,
+        };
+        let Some(facility) = facility else {
+            return Ok("there is no such facility".to_owned());
+        };
+        let access = Access::on_duty(Duty::Upkeep, facility);
+        let begun = Instant::now();
+        let done = self.archive.repack(&access, study).await?;
+        let (from, into, instances, bytes) = (done.from, done.into, done.instances, done.bytes);
+        if from == 0 {
+            return Ok("nothing to gain".to_owned());
+        }
+        let elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        info!(job = %claimed.id, from, into, instances, bytes, elapsed_ms, "repacked");
+        Ok(format!(
+            "{instances} instances from {from} packs into {into}"
+        ))
+    }
+
+    /// Erases what is due; if more is, the next run comes at once.
+    async fn purge(&self, claimed: &Claimed) -> Result<Done> {
+        let now = self.archive.clock().now();
+        let purged = self.archive.purge_due(now, PURGED_AT_ONCE).await?;
+        let pause_s = if purged.deletions < PURGED_AT_ONCE {
+            PURGE_EVERY_S
+        } else {
+            0
+        };
+        Ok(Done {
+            result: format!(
+                "{} deletions and {} instances erased",
+                purged.deletions, purged.instances
+            ),
+            next: Some(self.after(claimed.job.clone(), pause_s)),
+        })
+    }
+
+    /// The pass goes on at once, or begins anew after a while.
+    fn orphans_done(&self, swept: Swept) -> Done {
+        let pause_s = match swept.pass {
+            Some(_) => 0,
+            None => pause_s(self.settings.orphan_age_s, LONGEST_ORPHAN_PAUSE_S),
+        };
+        let job = Job::SweepOrphans {
+            pass: swept.pass,
+            clean_until: swept.clean_until,
+        };
+        Done {
+            result: format!("{} of {} objects dropped", swept.dropped, swept.seen),
+            next: Some(self.after(job, pause_s)),
+        }
+    }
+
     /// When recurring work is due again.
     fn again(&self, job: &Job) -> Option<Next> {
         let seconds = match job {
+            Job::Repack { .. } => return None,
+            Job::SweepReplaced => pause_s(self.settings.replaced_grace_s, LONGEST_REPLACED_PAUSE_S),
+            Job::SweepOrphans { .. } => pause_s(self.settings.orphan_age_s, LONGEST_ORPHAN_PAUSE_S),
+            Job::Purge => PURGE_EVERY_S,
             Job::Expire => EXPIRE_EVERY_S,
         };
-        let due_at = self
-            .archive
-            .clock()
-            .now()
-            .0
-            .saturating_add(seconds * 1_000_000);
-        job.is_recurring().then(|| Next {
-            job: job.clone(),
-            due_at: Timestamp(due_at),
-        })
+        Some(self.after(job.clone(), seconds))
+    }
+
+    fn after(&self, job: Job, seconds: i64) -> Next {
+        let now = self.archive.clock().now();
+        Next {
+            job,
+            due_at: Timestamp(now.0.saturating_add(seconds.saturating_mul(1_000_000))),
+        }
+    }
+
+    /// Hands the bytes of holes to the metrics. Every pack is looked at, so rarely.
+    async fn measure_holes(&self) -> Result<()> {
+        let holes = self.archive.index().hole_bytes().await?;
+        // A gauge is a double, exact up to 8 PiB.
+        #[expect(clippy::cast_precision_loss, reason = "a metric need not be exact")]
+        metrics::gauge!("kura_pack_hole_bytes").set(holes as f64);
+        Ok(())
     }
 
     /// Hands the numbers of jobs to the metrics.
@@ -268,6 +367,11 @@ impl Worker {
             }
         }
     }
+}
+
+/// The pause between two sweeps of what may go after `kept_s` seconds.
+fn pause_s(kept_s: i64, longest_s: i64) -> i64 {
+    (kept_s / 4).clamp(1, longest_s)
 }
 
 /// What a dead job says in the log; the fields say what and why.

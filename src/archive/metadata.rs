@@ -24,7 +24,7 @@ use crate::storage::metadata::MAX_HEAD_BYTES;
 use crate::storage::{BlobRef, Piece, inflate};
 
 /// A block is small, or one head; deflated it is smaller still.
-const MAX_BLOCK_BYTES: usize = MAX_HEAD_BYTES;
+pub(super) const MAX_BLOCK_BYTES: usize = MAX_HEAD_BYTES;
 
 /// How metadata leave.
 pub enum Metadata {
@@ -172,7 +172,7 @@ impl Heads {
 }
 
 /// Copies a head, with links under `to` in the place of `from`.
-fn rebase(head: &[u8], from: &str, to: &str, out: &mut Vec<u8>) {
+pub(super) fn rebase(head: &[u8], from: &str, to: &str, out: &mut Vec<u8>) {
     if from == to {
         return out.extend_from_slice(head);
     }

@@ -7,7 +7,9 @@ mod ingest_part;
 mod limits;
 pub mod metadata;
 pub mod remove;
+pub mod repack;
 pub mod retrieve;
+pub mod sweep;
 mod through;
 pub mod walk;
 

@@ -83,19 +83,20 @@ impl RemoveGrant {
 pub enum Duty {
     /// Storing the samples of `kura demo`.
     Samples,
+    /// Moving stored bytes to a better place; nothing is shown to anybody.
+    Upkeep,
 }
 
 impl Access {
     /// The right to do `duty` for `facility`.
     pub fn on_duty(duty: Duty, facility: Facility) -> Self {
-        match duty {
-            Duty::Samples => {
-                let scopes = ScopeSet::default().with(Scope::DicomWrite);
-                Self {
-                    strength: Strength::MACHINE,
-                    ..Self::of_person("duty:samples".to_owned(), scopes, facility)
-                }
-            }
+        let (subject, scopes) = match duty {
+            Duty::Samples => ("duty:samples", ScopeSet::default().with(Scope::DicomWrite)),
+            Duty::Upkeep => ("duty:upkeep", ScopeSet::default()),
+        };
+        Self {
+            strength: Strength::MACHINE,
+            ..Self::of_person(subject.to_owned(), scopes, facility)
         }
     }
 

@@ -29,8 +29,8 @@ pub use keys::LocalKey;
 pub use provider::Provider;
 pub use rejection::Rejection;
 pub use scope::{
-    AdminToken, DicomCorrect, DicomDelete, DicomDeleteApprove, DicomRead, DicomWrite, OfObject,
-    Scope, ScopeName, ScopeSet,
+    AdminToken, DicomCorrect, DicomDelete, DicomDeleteApprove, DicomRead, DicomWrite,
+    LifecycleRead, OfObject, Scope, ScopeName, ScopeSet,
 };
 pub use seal::Seal;
 pub use strength::{Strength, StrongerSignIn};

@@ -249,6 +249,14 @@ impl ScopeName for AdminToken {
     const SCOPE: Scope = Scope::AdminToken;
 }
 
+/// [`Scope::LifecycleRead`] as a type.
+#[derive(Debug)]
+pub struct LifecycleRead;
+
+impl ScopeName for LifecycleRead {
+    const SCOPE: Scope = Scope::LifecycleRead;
+}
+
 /// A set of scopes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct ScopeSet(u64);

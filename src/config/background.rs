@@ -90,6 +90,16 @@ impl Worker {
 }
 
 impl Storage {
+    /// Seconds for which replaced packs are kept, signed as instants are.
+    pub fn replaced_grace_s(&self) -> i64 {
+        i64::try_from(self.replaced_grace_s).unwrap_or(i64::MAX)
+    }
+
+    /// Seconds after which an object without a row was left over, signed as instants are.
+    pub fn orphan_age_s(&self) -> i64 {
+        i64::try_from(self.orphan_age_s).unwrap_or(i64::MAX)
+    }
+
     pub(super) fn check(self) -> Result<Self> {
         if !BIN_DAYS.contains(&self.bin_days) {
             return Err(wrong("storage.bin_days", "14 to 36500 days"));

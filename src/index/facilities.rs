@@ -69,6 +69,16 @@ impl Index {
         rows.iter().map(facility).collect()
     }
 
+    /// The facility of a key.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if the database does not answer.
+    pub async fn facility(&self, id: FacilityId) -> Result<Option<Facility>> {
+        let one = select().and_where(Expr::col("facility_id").eq(id.0)).take();
+        let row = self.reader.query_one(&one).await.map_err(failed)?;
+        row.as_ref().map(facility).transpose()
+    }
+
     /// The facility of a code.
     ///
     /// # Errors

@@ -24,9 +24,11 @@ pub mod migrate;
 mod parts;
 pub mod record;
 pub mod recount;
+pub mod relocate;
 mod remove;
 mod row;
 pub mod search;
+pub mod sweep;
 #[cfg(test)]
 mod tests;
 mod timing;
@@ -45,7 +47,12 @@ pub struct Index {
     /// Locked by the process that makes the tables of a SQLite file.
     lock: Option<PathBuf>,
     clock: Clock,
+    /// How long a study has to be quiet before its packs are written anew, in seconds.
+    repack_quiet_s: i64,
 }
+
+/// How long a study has to be quiet where nothing else is said.
+const REPACK_QUIET_S: i64 = 600;
 
 impl Index {
     /// Connects to the database at `url`: `sqlite://path?mode=rwc`, whose file is made if the mode says so and whose folder
@@ -64,11 +71,19 @@ impl Index {
             reader,
             lock: connect::lock_of(url),
             clock,
+            repack_quiet_s: REPACK_QUIET_S,
         };
         if index.schema_state().await? == SchemaState::Current {
             index.check_columns().await?;
         }
         Ok(index)
+    }
+
+    /// The same, with another time for which a study has to be quiet before its packs are written anew.
+    #[must_use]
+    pub fn with_repack_quiet_s(mut self, seconds: u64) -> Self {
+        self.repack_quiet_s = i64::try_from(seconds).unwrap_or(i64::MAX);
+        self
     }
 
     /// Whether the database answers.

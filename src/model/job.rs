@@ -4,28 +4,69 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Timestamp;
+use super::{StudyId, Timestamp};
 
 /// One kind of due work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Job {
+    /// Write the packs of a quiet study anew, one a series (architecture.md 7.5).
+    Repack {
+        /// Whose packs.
+        study: StudyId,
+    },
+    /// Drop the packs that were replaced, once nobody can be reading them any more.
+    SweepReplaced,
+    /// Drop objects that no row knows (decision 0008).
+    SweepOrphans {
+        /// How far the pass under way has come; absent where one begins.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pass: Option<Pass>,
+        /// Days before this one (`YYYY/MM/DD`) were passed when nothing could be added to them any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        clean_until: Option<String>,
+    },
+    /// Erase what deletions took, once two persons agreed and the time of the bin is over (SH-11.4).
+    Purge,
     /// Drop rows that have served their time.
     Expire,
 }
 
+/// A pass over the store that is under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pass {
+    /// The folder that was done last: `KST/2026/07/01/`.
+    pub after: String,
+    /// When the pass began, in microseconds since 1970 UTC.
+    pub begun_at: i64,
+}
+
 /// The kinds, as rows and the interface name them.
-pub const KINDS: [&str; 1] = ["expire"];
+pub const KINDS: [&str; 5] = [
+    "repack",
+    "sweep_replaced",
+    "sweep_orphans",
+    "purge",
+    "expire",
+];
 
 impl Job {
     /// The work that is due again and again; one row of each is there at any time.
-    pub fn recurring() -> [Self; 1] {
-        [Self::Expire]
+    pub fn recurring() -> [Self; 4] {
+        let orphans = Self::SweepOrphans {
+            pass: None,
+            clean_until: None,
+        };
+        [Self::SweepReplaced, orphans, Self::Purge, Self::Expire]
     }
 
     /// The kind, as rows and the interface name it.
     pub fn kind(&self) -> &'static str {
         match self {
+            Self::Repack { .. } => "repack",
+            Self::SweepReplaced => "sweep_replaced",
+            Self::SweepOrphans { .. } => "sweep_orphans",
+            Self::Purge => "purge",
             Self::Expire => "expire",
         }
     }
@@ -33,14 +74,18 @@ impl Job {
     /// What asks for the same work: of such rows only one is due.
     pub fn dedup(&self) -> String {
         match self {
-            Self::Expire => self.kind().to_owned(),
+            Self::Repack { study } => format!("repack:{study}"),
+            Self::SweepReplaced | Self::SweepOrphans { .. } | Self::Purge | Self::Expire => {
+                self.kind().to_owned()
+            }
         }
     }
 
     /// Whether the work is due again once it has been done.
     pub fn is_recurring(&self) -> bool {
         match self {
-            Self::Expire => true,
+            Self::SweepReplaced | Self::SweepOrphans { .. } | Self::Purge | Self::Expire => true,
+            Self::Repack { .. } => false,
         }
     }
 
@@ -102,20 +147,36 @@ pub struct Next {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
     #[test]
     fn a_job_comes_back_from_its_row() {
-        assert_eq!(Job::Expire.payload(), r#"{"kind":"expire"}"#);
-        for job in Job::recurring() {
+        let repack = Job::Repack {
+            study: StudyId(Uuid::from_u128(5)),
+        };
+        assert_eq!(
+            repack.payload(),
+            r#"{"kind":"repack","study":"00000000-0000-0000-0000-000000000005"}"#
+        );
+        let under_way = Job::SweepOrphans {
+            pass: Some(Pass {
+                after: "KST/2026/07/01/".to_owned(),
+                begun_at: 7,
+            }),
+            clean_until: Some("2026/06/01".to_owned()),
+        };
+        for job in Job::recurring().into_iter().chain([repack, under_way]) {
             assert_eq!(Job::parse(&job.payload()), Some(job.clone()));
             assert!(KINDS.contains(&job.kind()));
+            assert!(job.payload().contains(job.kind()));
         }
     }
 
     #[test]
     fn work_of_a_newer_program_is_not_known() {
-        for payload in ["", "{}", r#"{"kind":"teleport"}"#] {
+        for payload in ["", "{}", r#"{"kind":"teleport"}"#, r#"{"kind":"repack"}"#] {
             assert_eq!(Job::parse(payload), None, "{payload}");
         }
     }

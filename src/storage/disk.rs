@@ -93,6 +93,29 @@ impl Disk {
         Ok(())
     }
 
+    /// Empties every slot but ours whose lock can be taken; gives how many files went. Waits for the disk.
+    pub(super) fn empty_slots_of_the_dead(&self) -> io::Result<usize> {
+        let mut removed = 0;
+        let slots = self.root.join(TEMPORARY);
+        for number in 0..MAX_SLOTS {
+            let folder = slots.join(number.to_string());
+            let path = slots.join(format!("{number}.lock"));
+            if folder == self.temporary || !path.exists() {
+                continue;
+            }
+            let lock = OpenOptions::new().write(true).open(path)?;
+            match lock.try_lock() {
+                Ok(()) => {
+                    removed += fs::read_dir(&folder).map_or(0, Iterator::count);
+                    empty(&folder)?;
+                }
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+        }
+        Ok(removed)
+    }
+
     /// Removes what an unfinished write of `object` left in our slot. Names of objects are never used twice, so the last
     /// part of the name, with which opendal begins the temporary name, is enough to know it by.
     pub(super) fn remove_leftover(&self, object: &str) {
@@ -183,6 +206,13 @@ mod tests {
         let third = Disk::open(root.path()).unwrap();
         assert_eq!(third.temporary(), of_the_dead);
         assert_eq!(files(third.temporary()), 0);
+        assert_eq!(files(first.temporary()), 1);
+
+        let fourth = Disk::open(root.path()).unwrap();
+        fs::write(fourth.temporary().join("c.pack.x"), b"1").unwrap();
+        assert_eq!(first.empty_slots_of_the_dead().unwrap(), 0, "it lives");
+        drop(fourth);
+        assert_eq!(first.empty_slots_of_the_dead().unwrap(), 1);
         assert_eq!(files(first.temporary()), 1);
 
         let lower = first.temporary().to_path_buf();

@@ -20,6 +20,7 @@ use super::backend::{self, Backend, blocking, read_failed, write_failed};
 use super::disk::TEMPORARY;
 use super::place::BlobRef;
 use super::timing;
+use crate::model::Timestamp;
 use crate::{Error, Kind, Result};
 
 /// How long a look at the health of an object store may take, its repeats included.
@@ -178,6 +179,57 @@ impl Vault {
             .boxed()
     }
 
+    /// The folders that lie directly in the folder `prefix` (`KST/2026/`; empty for the root), each with the slash at its end,
+    /// in order.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if the store does not answer.
+    pub async fn folders(&self, prefix: &str) -> Result<Vec<String>> {
+        let mut lister = match self.0.operator.lister(prefix).await {
+            Ok(lister) => lister,
+            Err(error) if error.kind() == opendal::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(read_failed(error)),
+        };
+        let mut folders = Vec::new();
+        while let Some(entry) = lister.try_next().await.map_err(read_failed)? {
+            let path = entry.path();
+            let is_ours =
+                path.len() > prefix.len() && check_name(path.trim_end_matches('/')).is_ok();
+            if entry.metadata().is_dir() && is_ours {
+                folders.push(path.to_owned());
+            }
+        }
+        folders.sort_unstable();
+        Ok(folders)
+    }
+
+    /// When an object was written, by the store's clock; `None` where it is gone or the store does not say.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if the store does not answer.
+    pub async fn written_at(&self, object: &str) -> Result<Option<Timestamp>> {
+        match self.0.operator.stat(object).await {
+            Ok(found) => Ok(found.last_modified().and_then(instant)),
+            Err(error) if error.kind() == opendal::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(read_failed(error)),
+        }
+    }
+
+    /// Removes what processes that are no more were writing, where the store cannot do so by itself; gives how many files.
+    /// An object store drops unfinished uploads by a rule of its bucket.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if the folder cannot be read.
+    pub async fn sweep_temporary(&self) -> Result<usize> {
+        let Some(disk) = &self.0.disk else {
+            return Ok(0);
+        };
+        let disk = Arc::clone(disk);
+        blocking(move || disk.empty_slots_of_the_dead())
+            .await?
+            .map_err(write_failed)
+    }
+
     /// Makes the names of objects that were closed with [`Put::close_unsynced`] durable: each folder is synced once.
     ///
     /// # Errors
@@ -225,6 +277,13 @@ impl fmt::Debug for Vault {
             .field("scheme", &scheme)
             .finish_non_exhaustive()
     }
+}
+
+/// An instant of the store's.
+fn instant(at: opendal::raw::Timestamp) -> Option<Timestamp> {
+    let since = std::time::SystemTime::from(at).duration_since(std::time::UNIX_EPOCH);
+    let micros = i64::try_from(since.ok()?.as_micros()).ok()?;
+    Some(Timestamp(micros))
 }
 
 /// Names are ours: a facility code, digits, a UUID. Whatever else turns up in a folder is no object.

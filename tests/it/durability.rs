@@ -48,7 +48,7 @@ impl Call {
 }
 
 /// strace, where it is installed.
-fn strace() -> Option<PathBuf> {
+pub(super) fn strace() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path)
         .map(|folder| folder.join("strace"))

@@ -21,6 +21,7 @@ mod dicomweb;
 mod durability;
 mod harness;
 mod identity;
+mod jobs;
 mod openapi;
 mod operations;
 mod python_client;

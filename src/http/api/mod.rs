@@ -5,6 +5,7 @@
 mod auth;
 mod body;
 pub mod deletions;
+mod jobs;
 mod links;
 pub mod shapes;
 
@@ -20,5 +21,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(deletions::list)
         .service(deletions::show)
         .service(deletions::restore)
-        .service(deletions::approve);
+        .service(deletions::approve)
+        .service(jobs::list_jobs)
+        .service(jobs::show_job)
+        .service(jobs::restart_job);
 }

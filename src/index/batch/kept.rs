@@ -80,6 +80,11 @@ impl KeptStudy {
         }
     }
 
+    /// Whether this batch is the first of the study: its packs are as they should be, nothing came before.
+    pub(super) fn is_made_at_once(&self) -> bool {
+        self.version == 1
+    }
+
     /// Adds a series that was made.
     pub(super) fn add_series(&mut self, uid: &SeriesUid, series: KeptSeries) {
         self.series.insert(uid.clone(), series);

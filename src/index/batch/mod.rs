@@ -8,15 +8,18 @@ use std::collections::{BTreeMap, HashSet};
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
 
+use super::jobs::{Again, enqueue, repack};
 use super::kept::count_studies;
 use super::record::{NewInstance, NewPack, Recorded, is_in_use};
+use super::relocate::is_half_dead;
 use super::row::{failed, was_overtaken};
 use super::timing::commit;
-use super::{Index, parts};
+use super::{Index, parts, sweep};
 use crate::auth::StoreGrant;
 use crate::error::Result;
 use crate::model::{
-    Clock, FacilityId, InstanceId, OnConflict, SeriesUid, SopInstanceUid, StudyUid, Timestamp,
+    Clock, FacilityId, InstanceId, OnConflict, PackId, SeriesUid, SopInstanceUid, StudyUid,
+    Timestamp,
 };
 
 mod decide;
@@ -44,6 +47,7 @@ struct Batch<'a> {
     policy: OnConflict,
     clock: &'a Clock,
     now: Timestamp,
+    repack_quiet_s: i64,
 }
 
 /// An object that is about to be stored, as far as it decides whether it can be.
@@ -104,6 +108,7 @@ impl Index {
             policy: grant.facility().policy.on_conflict,
             clock: &self.clock,
             now: self.clock.now(),
+            repack_quiet_s: self.repack_quiet_s,
         };
         match batch.record(packs).await {
             Ok(recorded) => {
@@ -176,6 +181,15 @@ impl Batch<'_> {
         for study in studies.values() {
             came += self.keep(study).await?;
         }
+        let ids: Vec<PackId> = in_use().map(|(pack, _)| pack.pack_id).collect();
+        sweep::refuse_swept(self.tx, &ids).await?;
+        for (uid, study) in &studies {
+            let mut of_study = in_use().filter(|(pack, _)| pack.study.as_str() == *uid);
+            let has_holes = of_study.any(|(pack, decided)| has_more_holes(pack, decided));
+            if has_holes || !study.is_made_at_once() {
+                self.ask_for_repack(study).await?;
+            }
+        }
         let texts = studies
             .values()
             .flat_map(|study| study.texts.iter().cloned());
@@ -226,6 +240,13 @@ impl Batch<'_> {
         Ok(())
     }
 
+    /// Asks for the packs of a study to be written anew once nothing more has come for a while (architecture.md 7.5).
+    async fn ask_for_repack(&self, study: &KeptStudy) -> Result<()> {
+        let next = repack(study.id, self.now, self.repack_quiet_s);
+        let of_owner = (Some(self.owner), &next);
+        enqueue(self.tx, self.clock, of_owner, Again::Move).await
+    }
+
     async fn execute<S: sea_orm::StatementBuilder>(&self, statement: &S) -> Result<()> {
         self.tx.execute(statement).await.map_err(failed)?;
         Ok(())
@@ -242,4 +263,18 @@ fn fresh<'p>(
         .zip(decided)
         .filter(|(_, decided)| decided.what.is_written())
         .map(|(new, decided)| (decided.replaces, new))
+}
+
+/// Whether more than half of a pack is holes.
+fn has_more_holes(pack: &NewPack, decided: &[Decided]) -> bool {
+    let (mut kept, mut tables, mut instances) = (0, 0, 0);
+    for (_, new) in fresh(pack, decided) {
+        kept += new.range.end.saturating_sub(new.range.start);
+        tables += new
+            .frame_table
+            .as_ref()
+            .map_or(0, |table| table.len() as u64);
+        instances += 1;
+    }
+    is_half_dead(pack.byte_count, kept, tables, instances)
 }

@@ -3,6 +3,7 @@
 use sea_orm::sea_query::{Cond, Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, QueryResult};
 
+use super::place::{head_place, read_place};
 use super::{Catalog, Scope, Visible};
 use crate::error::{Error, Kind, Result};
 use crate::index::columns::NO_NUMBER;
@@ -179,7 +180,6 @@ const INSTANCE_COLUMNS: [&str; 16] = [
 ];
 
 fn read(row: &QueryResult) -> Result<Instance> {
-    let offset = unsigned(get(row, "pack_offset")?)?;
     let byte_count = unsigned(get(row, "byte_count")?)?;
     let number = |column| {
         Ok::<_, Error>(Some(get::<i64>(row, column)?).filter(|number| *number != NO_NUMBER))
@@ -207,31 +207,13 @@ fn read(row: &QueryResult) -> Result<Instance> {
         base_url: get(row, "base_url")?,
         stored_at: Timestamp(get(row, "stored_at")?),
         instance_version: u32::try_from(get::<i32>(row, "instance_version")?).unwrap_or(1),
-        blob: BlobRef {
-            object: get(row, "object")?,
-            range: offset..offset.saturating_add(byte_count),
-        },
+        blob: read_place(row)?,
         metadata_object: get(row, "metadata_object")?,
-        meta: meta(row)?,
+        meta: head_place(row)?,
     })
 }
 
 fn class(bit: i32) -> Result<Class> {
     let class = Class::ALL.into_iter().find(|class| class.bit() == bit);
     class.ok_or_else(|| Error::new(Kind::Internal, "a row holds a class that is not known"))
-}
-
-fn meta(row: &QueryResult) -> Result<MetaPlace> {
-    let offset = unsigned(get(row, "meta_offset")?)?;
-    let length = unsigned(get(row, "meta_length")?)?;
-    let inside = |value: i64| {
-        u32::try_from(value)
-            .map_err(|error| Error::internal("a row holds a head beyond 2^32", error))
-    };
-    let start = inside(get(row, "meta_json_start")?)?;
-    let json = inside(get(row, "meta_json_length")?)?;
-    Ok(MetaPlace {
-        block: offset..offset.saturating_add(length),
-        json: start..start.saturating_add(json),
-    })
 }

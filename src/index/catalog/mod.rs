@@ -25,6 +25,7 @@ pub(in crate::index) mod deletions;
 mod instance;
 mod instances;
 mod pieces;
+pub(super) mod place;
 mod versions;
 
 pub use deletions::Wanted;

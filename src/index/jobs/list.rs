@@ -99,11 +99,19 @@ impl std::fmt::Display for JobCursor {
 }
 
 impl Catalog<'_> {
-    /// At most `limit` jobs, newest first.
+    /// Whether there are jobs at all for the caller.
     ///
     /// # Errors
     /// `Kind::NotFound` for a caller for whom there are no jobs, `Kind::Forbidden` for one of the administrative surface
-    /// without a scope for them; `Kind::Unavailable` if the database does not answer.
+    /// without a scope for them.
+    pub fn may_see_jobs(&self) -> Result<()> {
+        reach(self.access).map(|_| ())
+    }
+
+    /// At most `limit` jobs, newest first.
+    ///
+    /// # Errors
+    /// As [`Catalog::may_see_jobs`]; `Kind::Unavailable` if the database does not answer.
     pub async fn jobs(&self, wanted: &Wanted, limit: u64) -> Result<Vec<JobRow>> {
         let mut list = select(reach(self.access)?);
         if let Some(state) = wanted.state {

@@ -21,7 +21,7 @@ use super::row::failed;
 use crate::error::Result;
 use crate::index::timing::commit;
 use crate::model::job::{Job, Next};
-use crate::model::{Clock, FacilityId, JobId, Timestamp};
+use crate::model::{Clock, FacilityId, JobId, StudyId, Timestamp};
 
 mod lease;
 mod list;
@@ -33,7 +33,7 @@ pub use list::{JobCount, JobCursor, JobRow, Wanted};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Again {
     /// It waits for the new moment instead.
-    PutOff,
+    Move,
     /// It stays as it is.
     Keep,
 }
@@ -49,7 +49,7 @@ pub(super) async fn enqueue<C: ConnectionTrait>(
     // As the index says it: a bound value would not be known to be the same.
     taken.target_and_where(Expr::cust("state = 'due'"));
     match again {
-        Again::PutOff => taken.update_column("due_at"),
+        Again::Move => taken.update_column("due_at"),
         Again::Keep => taken.do_nothing(),
     };
     let insert = Query::insert()
@@ -82,6 +82,14 @@ pub(super) async fn enqueue<C: ConnectionTrait>(
     Ok(())
 }
 
+/// The packs of a study written anew, once it has been quiet for so long.
+pub(super) fn repack(study: StudyId, now: Timestamp, quiet_s: i64) -> Next {
+    Next {
+        job: Job::Repack { study },
+        due_at: Timestamp(now.0.saturating_add(quiet_s.saturating_mul(1_000_000))),
+    }
+}
+
 impl Index {
     /// Asks for work in a transaction of its own. The same work that is due already is put off to the new moment.
     ///
@@ -89,11 +97,12 @@ impl Index {
     /// `Kind::Unavailable` if the database is away.
     pub async fn enqueue(&self, facility: Option<FacilityId>, next: &Next) -> Result<()> {
         let tx = self.begin().await?;
-        enqueue(&tx, &self.clock, (facility, next), Again::PutOff).await?;
+        enqueue(&tx, &self.clock, (facility, next), Again::Move).await?;
         commit(tx).await
     }
 
-    /// Makes sure that every kind of recurring work is due or running.
+    /// Makes sure that every kind of recurring work is due now or running: a process that starts looks at once, since its
+    /// settings may be others than those by which the last moment was chosen.
     ///
     /// # Errors
     /// `Kind::Unavailable` if the database is away.
@@ -109,7 +118,8 @@ impl Index {
                 .limit(1)
                 .take();
             if tx.query_one(&running).await.map_err(failed)?.is_none() {
-                enqueue(&tx, &self.clock, (None, &Next { job, due_at }), Again::Keep).await?;
+                let next = (None, &Next { job, due_at });
+                enqueue(&tx, &self.clock, next, Again::Move).await?;
             }
         }
         commit(tx).await

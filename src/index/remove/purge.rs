@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{HeldStudy, change, deletion, hold_study};
 use crate::error::{Error, Result};
+use crate::index::jobs::{Again, enqueue, repack};
 use crate::index::row::{failed, get};
 use crate::index::timing::commit;
 use crate::index::{Index, columns, parts};
@@ -48,6 +49,9 @@ impl Index {
         let instances = bury(&tx, owner, &study, &found, now).await?;
         forget(&tx, owner, study.id, id).await?;
         let packs = let_go(&tx, study.id, now).await?;
+        // What is erased is to be gone from packs that hold something else, too.
+        let next = repack(study.id, now, self.repack_quiet_s);
+        enqueue(&tx, &self.clock, (Some(owner), &next), Again::Move).await?;
         clear(&tx, owner, study.id).await?;
         let mut changed = change(id, DeletionState::Erased);
         changed.value("erased_at", now.0);

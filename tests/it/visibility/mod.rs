@@ -50,12 +50,14 @@ const ROWS: &[(&str, Names, &str)] = &[
     ("deleteSession", Names::Session, ""),
     ("deleteStudy", Names::Removal, ""),
     ("listDeletions", Names::Bin, ""),
+    ("listJobs", Names::Admin, ""),
     ("live", Names::Public, ""),
     ("metrics", Names::Admin, ""),
     ("ready", Names::Public, ""),
     ("rejectInstance", Names::Removal, "113001%5EDCM"),
     ("rejectSeries", Names::Removal, "113001%5EDCM"),
     ("rejectStudy", Names::Removal, "113001%5EDCM"),
+    ("restartJob", Names::Admin, NO_JOB),
     ("restoreDeletion", Names::Deletion, ""),
     ("retrieveBulkData", Names::Object, "7FE00010"),
     ("retrieveFrames", Names::Object, "1"),
@@ -73,6 +75,7 @@ const ROWS: &[(&str, Names, &str)] = &[
     ("searchSeriesOfStudy", Names::ListOfObject, ""),
     ("searchStudies", Names::Nothing, ""),
     ("showDeletion", Names::Deletion, ""),
+    ("showJob", Names::Admin, NO_JOB),
     ("storeInstances", Names::Store, ""),
     ("storeInstancesOfStudy", Names::Store, ""),
 ];
@@ -85,6 +88,9 @@ const STRONG: [&str; 5] = [
     "deleteStudy",
     "restoreDeletion",
 ];
+
+/// A job that never was.
+const NO_JOB: &str = "01900000-0000-7000-8000-000000000001";
 
 /// An operation as the document describes it.
 #[derive(Clone, Debug)]
@@ -156,6 +162,7 @@ impl Operation {
                     &self.deletion
                 },
             )
+            .replace("{job}", self.part)
     }
 
     /// The body of an operation of `/api/v1` that takes one, about the study below `root`.
@@ -323,8 +330,7 @@ async fn check((server, forge): (&Server, &Forge), operation: &Operation, caller
         ) => {
             assert_eq!(status, 404, "{what}");
             let nowhere = Credential::Bearer("x".to_owned());
-            let path = format!("{}/x", operation.path(THERE));
-            let absent = nowhere.request(server, operation.method.clone(), &path);
+            let absent = nowhere.request(server, operation.method.clone(), "/nowhere");
             // Whether the unread body costs the connection depends on when it arrives.
             let absent = server.send(absent).await;
             assert_eq!(
