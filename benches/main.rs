@@ -16,6 +16,8 @@ mod timing;
 #[expect(
     dead_code,
     unreachable_pub,
+    clippy::unwrap_used,
+    clippy::print_stdout,
     reason = "shared with the integration tests, which use all of it"
 )]
 mod harness;

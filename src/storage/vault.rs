@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use opendal::{BufferStream, Writer};
+use opendal::{BufferStream, ErrorKind, Writer};
 use tokio::runtime::Handle;
 use tracing::{Instrument as _, debug_span};
 
@@ -126,13 +126,28 @@ impl Vault {
         if len == 0 {
             return Ok(Bytes::new());
         }
-        let read = self.0.operator.read_with(object).range(range).await;
-        let bytes = read.map_err(read_failed)?.to_bytes();
+        let end = range.end;
+        let bytes = match self.0.operator.read_with(object).range(range).await {
+            Ok(bytes) => bytes.to_bytes(),
+            Err(cause) => return Err(self.why_not(object, end, cause).await),
+        };
         if bytes.len() == len {
             Ok(bytes)
         } else {
             Err(short())
         }
+    }
+
+    /// Why a read up to `end` failed. Object stores cut a range at the end of the object without a word, which looks like an
+    /// answer that broke off, or refuse it in words of their own: so the length of the object decides.
+    async fn why_not(&self, object: &str, end: u64, cause: opendal::Error) -> Error {
+        if self.0.is_remote
+            && cause.kind() == ErrorKind::Unexpected
+            && self.byte_count(object).await.is_ok_and(|len| len < end)
+        {
+            return short();
+        }
+        read_failed(cause)
     }
 
     /// The length of an object in bytes.
@@ -324,7 +339,13 @@ impl Reading {
                 Some(stream) => stream,
                 none => none.insert(open(&self.vault, &self.blob).await?),
             };
-            let buffer = stream.try_next().await.map_err(read_failed)?;
+            let buffer = match stream.try_next().await {
+                Ok(buffer) => buffer,
+                Err(cause) => {
+                    let (object, end) = (&self.blob.object, self.blob.range.end);
+                    return Err(self.vault.why_not(object, end, cause).await);
+                }
+            };
             self.ready = buffer.ok_or_else(short)?.to_bytes();
             let len = self.ready.len() as u64;
             self.blob.range.start = self.blob.range.start.saturating_add(len);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::harness::server::{kura, token, wait_for};
-use crate::harness::{Server, instance};
+use crate::harness::{Server, backing, instance};
 
 const CALLS: &str = "fsync,fdatasync,rename,renameat,renameat2,link,linkat,mkdir,mkdirat,open,openat,write,writev,pwrite64,sendto,sendmsg";
 
@@ -185,6 +185,9 @@ async fn traced(strace: &Path) -> Traced {
 
 #[tokio::test]
 async fn t20_bytes_are_durable_before_rows_and_rows_before_the_answer() {
+    if backing::has_no_files() {
+        return;
+    }
     let Some(strace) = strace() else { return };
     let Traced {
         calls,

@@ -25,5 +25,7 @@ mod jobs;
 mod openapi;
 mod operations;
 mod python_client;
+mod replicas;
+mod storage;
 mod tidy;
 mod visibility;

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::world::{World, access, url};
+use super::world::{World, access};
 use crate::auth::Scope;
 use crate::error::Kind;
-use crate::index::Index;
 use crate::index::jobs::{Claimed, JobCursor, JobRow, MAX_ATTEMPTS, Wanted};
 use crate::model::job::{Job, Next};
 use crate::model::{Clock, FacilityId, JobState};
@@ -15,10 +14,7 @@ const LEASE: Duration = Duration::from_mins(1);
 /// A world whose clock the test moves.
 async fn world() -> (World, Clock) {
     let clock = super::world::clock();
-    let folder = tempfile::tempdir().unwrap();
-    let index = Index::open(&url(&folder), clock.clone()).await.unwrap();
-    index.migrate().await.unwrap();
-    (World { index, folder }, clock)
+    (World::with(clock.clone()).await, clock)
 }
 
 async fn ask(world: &World, clock: &Clock, job: Job) {

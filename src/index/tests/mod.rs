@@ -1,4 +1,4 @@
-//! The index against a database in a temporary folder.
+//! The index against a database of its own: in a temporary folder, or on PostgreSQL.
 
 mod any_steps;
 mod asking;
@@ -13,4 +13,5 @@ mod recording;
 mod removing;
 mod results;
 mod schema;
+mod together;
 pub(super) mod world;

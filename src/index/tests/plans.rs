@@ -1,7 +1,7 @@
 //! How typical searches are answered: from an index, without a look at all that an owner has (stack.md 8).
 
 use super::asking::{any_name, like, one_of, query, range, with};
-use super::world::{ALL, World, access, instance, pack, row};
+use super::world::{ALL, World, access, instance, is_postgres, pack, row, skipped};
 use crate::auth::Access;
 use crate::dicom::query::{Match, NameTest, OrderBy, Query, Test};
 use crate::model::{Level, StudyUid};
@@ -166,6 +166,12 @@ fn typical() -> Vec<(&'static str, Query, bool, &'static str)> {
 
 #[tokio::test]
 async fn typical_searches_are_answered_from_indexes() {
+    if is_postgres() {
+        skipped(
+            "plans of SQLite, which are the same for three rows; PostgreSQL's follow what it has counted",
+        );
+        return;
+    }
     let world = World::new().await;
     let f = world.facility("F001").await;
     let packs: Vec<_> = (1..=3)

@@ -2,7 +2,7 @@
 
 use sea_orm::ConnectionTrait;
 
-use super::world::{World, access, grant, instance, pack, url};
+use super::world::{World, access, grant, instance, pack};
 use crate::auth::Scope;
 use crate::index::record::{Recorded, is_in_use};
 use crate::index::{Candidate, Index};
@@ -201,7 +201,7 @@ async fn sh_1_1_the_issuer_decides_whose_number_it_is() {
         pack("7", vec![instance("7")]),
     ];
     world.store(&f, &packs).await;
-    let issuers = "SELECT COALESCE(i.value || ' ' || g.needs_reconcile, 'none') FROM study s \
+    let issuers = "SELECT COALESCE(i.value || ' ' || CAST(g.needs_reconcile AS INTEGER), 'none') FROM study s \
         LEFT JOIN registration g ON g.registration_id = s.registration_id \
         LEFT JOIN issuer i ON i.issuer_id = g.issuer_id ORDER BY s.study_instance_uid";
     assert_eq!(
@@ -241,7 +241,7 @@ async fn two_batches_at_once_are_both_recorded() {
     let world = World::new().await;
     let f = world.facility("F001").await;
     // Another process: connections of its own.
-    let other = Index::open(&url(&world.folder), super::world::clock())
+    let other = Index::open(&world.url, super::world::clock())
         .await
         .unwrap();
     let one = [pack("1", vec![instance("1.1.1")])];

@@ -13,9 +13,94 @@ use crate::storage::{MetaPlace, Piece};
 
 pub(crate) const CT_IMAGE: &str = "1.2.840.10008.5.1.4.1.1.2";
 
+/// What the tests of the index run on is chosen by `KURA_TEST_DATABASE`, for all of them.
+#[path = "../../../tests/it/harness/cluster.rs"]
+#[expect(unreachable_pub, reason = "written for the integration tests")]
+mod cluster;
+#[path = "../../../tests/it/harness/watched.rs"]
+#[expect(
+    unreachable_pub,
+    dead_code,
+    reason = "written for the integration tests"
+)]
+mod watched;
+
+pub(crate) use cluster::Cluster;
+
 pub(crate) struct World {
     pub(crate) index: Index,
-    pub(crate) folder: TempDir,
+    /// The database, to open it again.
+    pub(crate) url: String,
+    _place: Place,
+}
+
+/// Where a database is; dropped, it is gone.
+pub(crate) enum Place {
+    #[expect(dead_code, reason = "kept for as long as the database is used")]
+    Folder(TempDir),
+    Cluster(String),
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Self::Cluster(name) = self {
+            Cluster::shared().drop_database(name);
+        }
+    }
+}
+
+/// Whether the tests run on PostgreSQL. Those that are about SQLite alone skip themselves there and say so.
+pub(crate) fn is_postgres() -> bool {
+    match std::env::var_os("KURA_TEST_DATABASE") {
+        Some(name) if name == "postgres" => true,
+        Some(name) => {
+            assert!(
+                name == "sqlite",
+                "KURA_TEST_DATABASE takes sqlite or postgres"
+            );
+            false
+        }
+        None => false,
+    }
+}
+
+/// Says that a test does not run, and why.
+pub(crate) fn skipped(why: &str) {
+    println!("skipped on PostgreSQL: {why}");
+}
+
+/// An empty database.
+pub(crate) fn empty() -> (String, Place) {
+    if is_postgres() {
+        let name = Cluster::shared().empty_database();
+        return (Cluster::shared().url(&name), Place::Cluster(name));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("index.db");
+    let url = format!("sqlite://{}?mode=rwc", file.display());
+    (url, Place::Folder(folder))
+}
+
+/// A database with a schema that is current.
+async fn migrated() -> (String, Place) {
+    if !is_postgres() {
+        let (url, place) = empty();
+        let index = Index::open(&url, clock()).await.unwrap();
+        index.migrate().await.unwrap();
+        return (url, place);
+    }
+    let migrate = |url: &str| {
+        let url = url.to_owned();
+        let work = async move {
+            let index = Index::open(&url, clock()).await.unwrap();
+            index.migrate().await.unwrap();
+            index.close().await.unwrap();
+        };
+        let thread = std::thread::spawn(|| tokio::runtime::Runtime::new().unwrap().block_on(work));
+        thread.join().unwrap();
+    };
+    let name = Cluster::shared().database(migrate);
+    (Cluster::shared().url(&name), Place::Cluster(name))
 }
 
 /// All scopes.
@@ -26,23 +111,24 @@ pub(crate) const ALL: &[Scope] = &[
     Scope::DoseRead,
 ];
 
-pub(crate) fn url(folder: &TempDir) -> String {
-    format!(
-        "sqlite://{}?mode=rwc",
-        folder.path().join("index.db").display()
-    )
-}
-
 pub(crate) fn clock() -> Clock {
     Clock::fixed(Timestamp(1_700_000_000_000_000))
 }
 
 impl World {
     pub(crate) async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let index = Index::open(&url(&folder), clock()).await.unwrap();
-        index.migrate().await.unwrap();
-        Self { index, folder }
+        Self::with(clock()).await
+    }
+
+    /// A world with a clock that the test moves.
+    pub(crate) async fn with(clock: Clock) -> Self {
+        let (url, place) = migrated().await;
+        let index = Index::open(&url, clock).await.unwrap();
+        Self {
+            index,
+            url,
+            _place: place,
+        }
     }
 
     pub(crate) async fn facility(&self, code: &str) -> Facility {

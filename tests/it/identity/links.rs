@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{claims, local, post, revoke, token_of, until};
-use crate::harness::{Answer, Server, instance};
+use crate::harness::{Answer, Server, backing, instance};
 
 const AT: &str =
     "/dicomweb/studies/1.2.826.7.1.1/series/1.2.826.7.1.1.1/instances/1.2.826.7.1.1.1.1";
@@ -226,7 +226,7 @@ async fn sh_2_7_a6_a_link_ends_with_its_maker_and_with_the_epoch_of_rights() {
     let moved = linked(&server, &token_of(&server, "taro", "10m")).await;
     assert_eq!(open(&server, Method::GET, &moved).await.status, 200);
     use sea_orm::ConnectionTrait;
-    let url = format!("sqlite://{}", server.data.path().join("kura.db").display());
+    let url = backing::database_url(server.data.path());
     let database = sea_orm::Database::connect(url).await.unwrap();
     let move_on = "UPDATE acl_epoch SET epoch = epoch + 1";
     database.execute_unprepared(move_on).await.unwrap();

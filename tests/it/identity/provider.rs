@@ -12,8 +12,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::{LIMIT, claims};
-use crate::harness::Server;
 use crate::harness::server::{kura, wait_for};
+use crate::harness::{Server, backing};
 
 /// A running provider. Dropped, it ends.
 struct Provider {
@@ -117,6 +117,7 @@ impl Drop for Provider {
 /// A server with the facilities `F001` and `F002` and this configuration.
 fn server(configuration: &str) -> Server {
     let data = Arc::new(tempfile::tempdir().unwrap());
+    backing::prepare(data.path());
     for code in ["F001", "F002"] {
         kura(
             data.path(),
