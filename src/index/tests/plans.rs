@@ -61,7 +61,7 @@ fn typical() -> Vec<(&'static str, Query, bool, &'static str)> {
             "PatientID",
             studies_with("PatientID", one_of(&["P1"])),
             false,
-            "study_by_patient",
+            "study_by_patient (owner_facility_id=? AND patient_id_key=?",
         ),
         (
             "PatientID prefix",
@@ -190,6 +190,7 @@ async fn typical_searches_are_answered_from_indexes() {
     let access = access(&f, ALL);
     for (what, query, walks, led_by) in typical() {
         let plan = plan(&world, &access, &query, false).await;
+        assert!(plan.contains(led_by), "{what}:\n{plan}");
         check(what, &plan, walks);
     }
     for (what, query, walks, led_by) in typical().into_iter().filter(|it| it.2) {
