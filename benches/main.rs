@@ -2,6 +2,7 @@
 //!
 //! - `qido [STUDIES] [postgres://…]`: searching an archive of so many studies, 100,000 if it is not said, on SQLite or in an
 //!   empty database of PostgreSQL;
+//! - `names`: what it costs a store that its patient is new to the facility;
 //! - `timing`: whether an answer of 404 tells what is there.
 //!
 //! `docs/performance.md` holds the figures, and on what they were taken.
@@ -9,6 +10,7 @@
 use std::time::Duration;
 
 mod fill;
+mod names;
 mod qido;
 mod timing;
 
@@ -32,11 +34,12 @@ fn main() -> std::process::ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("threads can be made");
     let is_within = match words.as_slice() {
         ["qido", rest @ ..] => runtime.block_on(qido::run(rest)),
+        ["names"] => runtime.block_on(names::run()),
         ["timing"] => runtime.block_on(timing::run()),
         // Run with all other benches and tests: nothing that takes minutes.
         [] => true,
         _ => {
-            eprintln!("what there is: qido [STUDIES] [postgres://…], timing");
+            eprintln!("what there is: qido [STUDIES] [postgres://…], names, timing");
             false
         }
     };
