@@ -360,7 +360,10 @@ impl Batch {
     /// Gives parts that repeat another the outcome of that one, where it has one.
     fn settle_repeats(&mut self) {
         for (slot, first) in std::mem::take(&mut self.repeats) {
-            let outcome = self.outcomes[first].clone();
+            let mut outcome = self.outcomes[first].clone();
+            if let Some(StoreOutcome::Stored { is_new, .. }) = &mut outcome {
+                *is_new = false;
+            }
             self.outcomes[slot] = outcome;
         }
     }

@@ -220,10 +220,11 @@ impl Part {
 
 impl Staged {
     /// Stored, with its warning if it has one (T20, T32 to T35).
-    pub(super) fn stored(&self) -> StoreOutcome {
+    pub(super) fn stored(&self, is_new: bool) -> StoreOutcome {
         StoreOutcome::Stored {
             path: self.path.clone(),
             sop_class: self.sop_class.clone(),
+            is_new,
             warning: self.warning.clone(),
             coerced: self.coerced.clone(),
         }
@@ -252,7 +253,7 @@ impl Staged {
     /// What its batch made of it.
     pub(super) fn recorded(&self, what: Recorded) -> StoreOutcome {
         match why_not(what) {
-            None => self.stored(),
+            None => self.stored(what.is_written()),
             Some(why) => self.refused(DUPLICATE, why),
         }
     }
@@ -278,6 +279,7 @@ impl Checked {
         StoreOutcome::Stored {
             path: self.path(),
             sop_class: self.sop_class.clone(),
+            is_new: false,
             warning: None,
             coerced: None,
         }
@@ -296,7 +298,7 @@ impl Checked {
 }
 
 /// Failure Reason 0111: duplicate SOP Instance (PS3.7 annex C).
-const DUPLICATE: u16 = 0x0111;
+pub(super) const DUPLICATE: u16 = 0x0111;
 
 /// Why an instance was not taken, as Error Comment says it; `None` where it is stored.
 fn why_not(what: Recorded) -> Option<&'static str> {

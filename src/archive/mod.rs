@@ -6,11 +6,13 @@ pub mod ingest;
 mod ingest_part;
 mod limits;
 pub mod metadata;
+pub mod reindex;
 pub mod remove;
 pub mod repack;
 pub mod retrieve;
 pub mod sweep;
 mod through;
+pub mod verify;
 pub mod walk;
 
 use std::future::Future;

@@ -36,6 +36,7 @@ pub struct Access {
     scopes: ScopeSet,
     purpose: Purpose,
     strength: Strength,
+    duty: Option<Duty>,
     trail: Mutex<Vec<Touched>>,
 }
 
@@ -78,6 +79,19 @@ impl RemoveGrant {
     }
 }
 
+/// Leave to compare every row and every byte of one facility, whatever their state; made by [`Access::may_inspect_own`] only.
+#[derive(Clone, Debug)]
+pub struct InspectGrant {
+    facility: Facility,
+}
+
+impl InspectGrant {
+    /// The facility whose rows and bytes are compared.
+    pub fn facility(&self) -> &Facility {
+        &self.facility
+    }
+}
+
 /// Work that is done for a facility without a person who asks for it. `tests/it/tidy` names the few places that may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Duty {
@@ -85,18 +99,35 @@ pub enum Duty {
     Samples,
     /// Moving stored bytes to a better place; nothing is shown to anybody.
     Upkeep,
+    /// Storing files from disk, `kura import`.
+    Import,
+    /// Handing the owner its files, `kura export`.
+    Export,
+    /// Comparing rows and bytes, `kura verify`.
+    Verify,
+    /// Recording packs that lie in the store, `kura reindex`.
+    Reindex,
 }
 
 impl Access {
     /// The right to do `duty` for `facility`.
     pub fn on_duty(duty: Duty, facility: Facility) -> Self {
-        let (subject, scopes) = match duty {
-            Duty::Samples => ("duty:samples", ScopeSet::default().with(Scope::DicomWrite)),
-            Duty::Upkeep => ("duty:upkeep", ScopeSet::default()),
+        let none = ScopeSet::default;
+        let (name, scopes) = match duty {
+            Duty::Samples => ("samples", none().with(Scope::DicomWrite)),
+            Duty::Import => ("import", none().with(Scope::DicomWrite)),
+            Duty::Reindex => ("reindex", none().with(Scope::DicomWrite)),
+            Duty::Upkeep => ("upkeep", none()),
+            Duty::Verify => ("verify", none()),
+            Duty::Export => {
+                let all = [Scope::DicomRead, Scope::ReportRead, Scope::DoseRead];
+                ("export", all.into_iter().fold(none(), ScopeSet::with))
+            }
         };
         Self {
+            duty: Some(duty),
             strength: Strength::MACHINE,
-            ..Self::of_person(subject.to_owned(), scopes, facility)
+            ..Self::of_person(format!("duty:{name}"), scopes, facility)
         }
     }
 
@@ -108,6 +139,7 @@ impl Access {
             scopes,
             purpose: Purpose::default(),
             strength: Strength::NONE,
+            duty: None,
             trail: Mutex::default(),
         }
     }
@@ -207,6 +239,22 @@ impl Access {
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner),
         )
+    }
+
+    /// Leave to compare rows and bytes of the facility: a duty, which no token gives.
+    ///
+    /// # Errors
+    /// `Kind::Forbidden` for anybody but [`Duty::Verify`].
+    pub fn may_inspect_own(&self) -> Result<InspectGrant> {
+        if self.duty != Some(Duty::Verify) {
+            return Err(Error::new(
+                Kind::Forbidden,
+                "comparing rows and bytes is a duty of the archive",
+            ));
+        }
+        Ok(InspectGrant {
+            facility: self.facility.clone(),
+        })
     }
 
     /// Leave to store into the caller's own facility.

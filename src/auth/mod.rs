@@ -21,7 +21,7 @@ pub mod token;
 #[cfg(test)]
 mod token_tests;
 
-pub use access::{Access, Basis, RemoveGrant, StoreGrant, Touched};
+pub use access::{Access, Basis, InspectGrant, RemoveGrant, StoreGrant, Touched};
 pub use issued::LinkKey;
 pub use issuer::{Ceiling, HeaderType, Issuer, KeySet, Keys, MayActFor};
 pub use kept::Kept;

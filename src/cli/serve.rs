@@ -9,7 +9,7 @@ use crate::error::Result;
 /// How to serve.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Check the configuration, say so, and exit
+    /// Check the configuration, say what would be used and whether it can be reached, and exit
     #[arg(long)]
     check: bool,
 }
@@ -18,8 +18,7 @@ pub(super) struct Args {
 pub(super) async fn run(config: Config, arguments: &Args) -> Result<()> {
     if arguments.check {
         crate::app::check_issuers(&config).await?;
-        eprintln!("the configuration is good");
-        return Ok(());
+        return Box::pin(super::check::run(&config)).await;
     }
     let app = App::open(config).await?;
     let (server, address) = app.listen()?;

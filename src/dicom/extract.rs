@@ -12,7 +12,7 @@
 use std::fmt::{Display, Write as _};
 
 use super::charset::{Charset, Decoded, is_single_valued};
-use super::dictionary::row_of;
+use super::dictionary::{Row, row_of};
 use super::head::{Element, Head, Value};
 use crate::model::{AttributeSet, Tag, VR};
 
@@ -56,16 +56,20 @@ pub fn indexed(head: &Head) -> AttributeSet {
         else {
             continue;
         };
-        let mut text = decoded.text;
-        if row.vr == VR::DA {
-            text = plain_date(text);
-        }
-        if let Some((end, _)) = text.char_indices().nth(INDEXED_CHARACTERS) {
-            text.truncate(end);
-        }
-        set.put(row.tag, row.vr, text);
+        set.put(row.tag, row.vr, as_indexed(row, decoded.text));
     }
     set
+}
+
+/// The text of an indexed attribute as the index keeps it.
+pub(super) fn as_indexed(row: &Row, mut text: String) -> String {
+    if row.vr == VR::DA {
+        text = plain_date(text);
+    }
+    if let Some((end, _)) = text.char_indices().nth(INDEXED_CHARACTERS) {
+        text.truncate(end);
+    }
+    text
 }
 
 fn value(head: &Head, element: &Element, vr: VR, charset: Charset) -> Option<Decoded> {

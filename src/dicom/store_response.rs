@@ -20,6 +20,8 @@ pub enum StoreOutcome {
         path: InstancePath,
         /// SOP Class UID.
         sop_class: SopClassUid,
+        /// Whether it is stored since now; not where the same bytes were there before.
+        is_new: bool,
         /// Warning Reason (0008,1196) and a sentence for people, if something is odd (T32 to T35).
         warning: Option<(u16, String)>,
         /// What the index has otherwise than the object (T32).
@@ -189,6 +191,7 @@ fn stored(outcome: &StoreOutcome) -> Option<Reference<'_>> {
             sop_class,
             warning,
             coerced,
+            ..
         } => Some(Reference {
             path,
             sop_class,
@@ -376,6 +379,7 @@ mod tests {
                 instance: SopInstanceUid::parse(instance).unwrap(),
             },
             sop_class: SopClassUid::parse("1.2.840.10008.5.1.4.1.1.2").unwrap(),
+            is_new: true,
             warning: None,
             coerced: None,
         }

@@ -18,6 +18,7 @@ mod columns;
 mod connect;
 pub mod facilities;
 pub mod identity;
+pub mod inspect;
 pub mod jobs;
 mod kept;
 pub mod migrate;

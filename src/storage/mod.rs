@@ -25,6 +25,6 @@ pub fn install_transport() {
 }
 
 pub use footer::{Footer, read_footer};
-pub use pack::{Entry, PackWriter, Sealed, SealedEntry, seal_all};
+pub use pack::{Entry, PackName, PackWriter, Sealed, SealedEntry, seal_all};
 pub use place::{BlobRef, MetaPlace, Piece};
 pub use vault::{Put, Vault};

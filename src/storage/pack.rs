@@ -26,6 +26,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use futures::future;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::digest::{Digester, sha256};
 use super::footer::Footer;
@@ -413,6 +414,57 @@ fn stem(owner: &FacilityCode, pack_id: PackId, at: Timestamp) -> Result<String> 
         .map_err(|cause| Error::internal("the time of a pack is out of range", cause))?;
     let (year, month, day) = (day.year(), u8::from(day.month()), day.day());
     Ok(format!("{owner}/{year:04}/{month:02}/{day:02}/{pack_id}"))
+}
+
+/// What the name of an object says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackName {
+    /// Whose it is.
+    pub owner: FacilityCode,
+    /// The pack that it is, or that it lies beside.
+    pub pack_id: PackId,
+    /// Whether it is the metadata object.
+    pub is_metadata: bool,
+}
+
+impl PackName {
+    /// Reads the name of a pack or of a metadata object; `None` for any other.
+    pub fn parse(object: &str) -> Option<Self> {
+        let mut parts = object.split('/');
+        let owner = FacilityCode::parse(parts.next()?)?;
+        for len in [4, 2, 2] {
+            let part = parts.next()?;
+            (part.len() == len && part.bytes().all(|b| b.is_ascii_digit())).then_some(())?;
+        }
+        let (stem, ending) = parts.next()?.split_once('.')?;
+        let is_metadata = match ending {
+            "pack" => false,
+            "meta" => true,
+            _ => return None,
+        };
+        let pack_id: Uuid = stem.parse().ok()?;
+        let is_ours = parts.next().is_none() && pack_id.to_string() == stem;
+        is_ours.then_some(Self {
+            owner,
+            pack_id: PackId(pack_id),
+            is_metadata,
+        })
+    }
+
+    /// When the pack was begun, as its key says.
+    pub fn begun_at(&self) -> Timestamp {
+        let (seconds, nanos) = self
+            .pack_id
+            .0
+            .get_timestamp()
+            .map_or((0, 0), |at| at.to_unix());
+        let seconds = i64::try_from(seconds).unwrap_or(0);
+        Timestamp(
+            seconds
+                .saturating_mul(1_000_000)
+                .saturating_add(i64::from(nanos / 1_000)),
+        )
+    }
 }
 
 fn no_part() -> Error {

@@ -331,3 +331,34 @@ proptest! {
         prop_assert!(stem.starts_with("KST/"));
     }
 }
+
+#[test]
+fn a_name_says_whose_pack_it_is_and_since_when() {
+    let id = Uuid::new_v7(uuid::Timestamp::from_unix(
+        uuid::NoContext,
+        1_767_225_600,
+        5_000_000,
+    ));
+    let name = PackName::parse(&format!("KST/2026/01/01/{id}.meta")).unwrap();
+    assert_eq!(
+        (name.owner.as_str(), name.pack_id.0, name.is_metadata),
+        ("KST", id, true)
+    );
+    assert_eq!(name.begun_at(), Timestamp(1_767_225_600_005_000));
+    assert!(
+        !PackName::parse(&format!("KST/2026/01/01/{id}.pack"))
+            .unwrap()
+            .is_metadata
+    );
+    for other in [
+        format!("kst/2026/01/01/{id}.pack"),
+        format!("KST/2026/1/01/{id}.pack"),
+        format!("KST/2026/01/01/x/{id}.pack"),
+        format!("KST/2026/01/01/{id}.part"),
+        format!("KST/2026/01/01/{}.pack", id.simple()),
+        format!("KST/2026/01/01/{id}"),
+        "KST".to_owned(),
+    ] {
+        assert_eq!(PackName::parse(&other), None, "{other}");
+    }
+}

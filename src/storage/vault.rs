@@ -159,6 +159,18 @@ impl Vault {
         Ok(found.content_length())
     }
 
+    /// The length of an object in bytes; `None` if it is not there.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if the store does not answer.
+    pub async fn find(&self, object: &str) -> Result<Option<u64>> {
+        match self.0.operator.stat(object).await {
+            Ok(found) => Ok(Some(found.content_length())),
+            Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(read_failed(cause)),
+        }
+    }
+
     /// Drops an object; one that is not there is as good as dropped. It does not come back after a power cut.
     ///
     /// # Errors

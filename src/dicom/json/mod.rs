@@ -14,10 +14,12 @@ mod instance;
 #[cfg(test)]
 pub(in crate::dicom) mod made;
 mod private;
+mod read;
 mod values;
 
 pub use attributes::write_attributes;
 pub use instance::{At, Notes, write_head};
+pub use read::{IndexedHead, read_head};
 pub use values::escape;
 
 use crate::model::Tag;

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
 
 use super::jobs::{Again, enqueue, repack};
@@ -31,7 +32,7 @@ mod rows;
 
 use decide::{Decided, decide, judge};
 use kept::KeptStudy;
-use known::Held;
+use known::{Held, Known};
 
 /// How often a batch is begun that others overtake. Each time one of them has ended and made what this one wanted to make:
 /// a study, a series, a patient, an issuer, an instance. So one more than there are kinds of rows to make.
@@ -139,6 +140,50 @@ impl Index {
         };
         let policy = grant.facility().policy.on_conflict;
         Ok(Some(judge(&known, &Held::of(candidate), policy).what))
+    }
+
+    /// Which of `instances` the caller's facility holds; neither those in the bin nor those that were erased.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if the database is away.
+    pub async fn alive_among(
+        &self,
+        grant: &StoreGrant,
+        instances: &[&SopInstanceUid],
+    ) -> Result<HashSet<SopInstanceUid>> {
+        let known = known::among(&self.reader, grant.facility().id, instances).await?;
+        let alive = known
+            .into_iter()
+            .filter(|(_, known)| matches!(known, Known::Live(_)));
+        Ok(alive.map(|(uid, _)| uid).collect())
+    }
+
+    /// Whether nothing was ever recorded: there may be facilities, and there is no study, no pack and no tombstone.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if the database is away.
+    pub async fn is_unused(&self) -> Result<bool> {
+        for table in ["study", "pack", "tombstone"] {
+            let any = Query::select()
+                .expr(Expr::cust("1"))
+                .from(table)
+                .limit(1)
+                .take();
+            if self.reader.query_one(&any).await.map_err(failed)?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Which of `instances` an owner knows: what it holds, what is in the bin, what was erased.
+    pub(super) async fn known_to(
+        &self,
+        owner: FacilityId,
+        instances: &[&SopInstanceUid],
+    ) -> Result<HashSet<SopInstanceUid>> {
+        let known = known::among(&self.reader, owner, instances).await?;
+        Ok(known.into_keys().collect())
     }
 }
 
