@@ -9,6 +9,7 @@
     reason = "a test program: nobody imports it, it fails by panicking, it prints what it counted, and a table of cases stands in its test"
 )]
 
+mod backup;
 mod broken;
 mod cli;
 mod corpus_bytes;
@@ -25,6 +26,7 @@ mod jobs;
 mod openapi;
 mod operations;
 mod python_client;
+mod reindex;
 mod replicas;
 mod storage;
 mod tidy;
