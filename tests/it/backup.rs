@@ -108,7 +108,8 @@ async fn t20_a_backup_under_load_holds_what_was_acknowledged_before_it() {
     let to = restored.path();
     let statement = format!("VACUUM INTO '{}/kura.db'", to.display());
     sql(from, statement).await;
-    let during = at_least(&acknowledged, acknowledged.lock().unwrap().len() + 40).await;
+    let more = acknowledged.lock().unwrap().len() + 40;
+    let during = at_least(&acknowledged, more).await;
     copy(&from.join("blobs"), &to.join("blobs"));
     std::fs::copy(from.join("local-key.pem"), to.join("local-key.pem")).unwrap();
     stop.store(true, Ordering::SeqCst);

@@ -12,7 +12,7 @@ fn the_schema_is_migrated_and_stays() {
         assert_eq!(migrated.err, "the schema is up to date\n");
     }
     fails(
-        &run(at, "migrate --database-url postgres://localhost/kura"),
+        &run(at, "migrate --database-url mysql://localhost/kura"),
         2,
         "database_url",
     );

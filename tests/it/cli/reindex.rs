@@ -52,7 +52,7 @@ async fn a_lost_index_is_made_from_packs_alone() {
         (made.code, made.out.as_str(), made.err.as_str()),
         (
             0,
-            "reindexed 3 packs of 2 facilities: 3 instances recorded, 0 there twice, 0 conflicts, 0 packs known before, 0 stored again, 0 lost\n",
+            "reindexed 3 packs of 2 facilities: 3 instances recorded, 0 replaced, 0 there twice, 0 deleted, 0 conflicts, 0 packs known before, 0 stored again, 0 lost\n",
             "added F002, under its code for want of a name\n"
         )
     );
@@ -63,7 +63,7 @@ async fn a_lost_index_is_made_from_packs_alone() {
         (resumed.code, resumed.out.as_str()),
         (
             0,
-            "reindexed 0 packs of 2 facilities: 0 instances recorded, 0 there twice, 0 conflicts, 3 packs known before, 0 stored again, 0 lost\n"
+            "reindexed 0 packs of 2 facilities: 0 instances recorded, 0 replaced, 0 there twice, 0 deleted, 0 conflicts, 3 packs known before, 0 stored again, 0 lost\n"
         )
     );
 }

@@ -18,7 +18,7 @@ fn what_is_wrong_with_the_configuration_stops_the_start_with_one_line() {
         ("serve --listen nonsense", "listen"),
         ("serve --listen 127.0.0.1:99999", "listen"),
         (
-            "serve --database-url postgres://localhost/kura",
+            "serve --database-url mysql://localhost/kura",
             "database_url",
         ),
         ("serve --storage-url s3://bucket", "storage_url"),
@@ -61,7 +61,7 @@ fn what_is_wrong_with_the_configuration_stops_the_start_with_one_line() {
     let expected = format!(
         "listen      127.0.0.1:8080\n\
          public URL  https://kura.example\n\
-         tokens      signed with the local key in the data folder\n\
+         tokens      signed with the local key\n\
          data        {}\n\
          database    sqlite://… (a file that is made at the start)\n\
          storage     fs://… (a folder that is made at the start)\n",
