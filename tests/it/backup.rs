@@ -69,7 +69,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 async fn at_least(acknowledged: &Mutex<BTreeSet<usize>>, count: usize) -> BTreeSet<usize> {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let so_far = acknowledged.lock().unwrap().clone();
         if so_far.len() >= count {
@@ -151,8 +151,8 @@ async fn t20_a_backup_under_load_holds_what_was_acknowledged_before_it() {
         assert!(back.body == file(*number), "{number} differs");
     }
     // What was stored while the copy ran lies in the store: it can be taken in.
-    let taken = run(to, "reindex --resume");
-    assert_eq!(taken.code, 0, "{taken:?}");
+    let resumed = run(to, "reindex --resume");
+    assert_eq!(resumed.code, 0, "{resumed:?}");
     for number in &during {
         assert_eq!(fetch(*number).await.status, 200, "{number}");
     }

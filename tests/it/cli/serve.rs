@@ -21,7 +21,7 @@ fn what_is_wrong_with_the_configuration_stops_the_start_with_one_line() {
             "serve --database-url mysql://localhost/kura",
             "database_url",
         ),
-        ("serve --storage-url s3://bucket", "storage_url"),
+        ("serve --storage-url ftp://bucket", "storage_url"),
         ("serve --public-url ftp://elsewhere", "public_url"),
         ("serve --config /nonexistent.toml", "nonexistent"),
         ("serve --check --listen nonsense", "listen"),

@@ -92,6 +92,21 @@ fn findings(ended: &Ended) -> Vec<Vec<&str>> {
     columns
 }
 
+fn pack(at: &Path) -> PathBuf {
+    objects(at, "pack")[0].clone()
+}
+
+fn meta(at: &Path) -> PathBuf {
+    objects(at, "meta")[0].clone()
+}
+
+/// Words, what is done to a data folder, what must be found.
+type Case = (
+    &'static str,
+    Box<dyn FnOnce(&Path)>,
+    (&'static str, &'static str, &'static str, &'static str),
+);
+
 /// `damage` must be found: a line whose first columns are `kind`, an object with the ending, the owner, and which says `hint`.
 #[track_caller]
 fn check(data: &Path, line: &str, damage: impl FnOnce(&Path), expected: (&str, &str, &str, &str)) {
@@ -156,9 +171,7 @@ async fn each_kind_of_damage_is_named_with_object_and_owner() {
         "verified 2 packs, 3 instances, 4 objects, no digests: nothing is wrong\n"
     );
 
-    let pack = |at: &Path| objects(at, "pack")[0].clone();
-    let meta = |at: &Path| objects(at, "meta")[0].clone();
-    let cases: Vec<(&str, Box<dyn FnOnce(&Path)>, (&str, &str, &str, &str))> = vec![
+    let cases: Vec<Case> = vec![
         (
             "verify",
             Box::new(|at| change(&pack(at), |b| b[300] ^= 1)),
@@ -190,7 +203,7 @@ async fn each_kind_of_damage_is_named_with_object_and_owner() {
                 change(&pack(at), |b| {
                     let n = b.len();
                     b[n - 30] ^= 1;
-                })
+                });
             }),
             ("torn", ".pack", "F001", "checksum"),
         ),
