@@ -156,8 +156,15 @@ async fn t20_a_backup_under_load_holds_what_was_acknowledged_before_it() {
     for number in &during {
         assert_eq!(fetch(*number).await.status, 200, "{number}");
     }
-    let clean = run(to, "verify");
-    assert!(clean.out.ends_with("nothing is wrong\n"), "{}", clean.out);
+    let after = run(to, "verify");
+    let left: Vec<&str> = after
+        .out
+        .lines()
+        .filter(|line| line.contains('\t'))
+        .collect();
+    // Of a pack that was closed while its folder was read, the metadata object alone may have been copied.
+    let is_half = |line: &&str| line.starts_with("newer\t") && line.contains(".meta\t");
+    assert!(after.code == 0 && left.iter().all(is_half), "{}", after.out);
     println!(
         "{} acknowledged before the copy, {} while it ran; all are there",
         before.len(),
