@@ -65,28 +65,14 @@ impl Index {
             .limit(limit)
             .take();
         let rows = self.reader.query_all(&select).await.map_err(failed)?;
-        let mut replaced = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let id = PackId(get(row, "pack_id")?);
-            let objects = self.objects_of(id).await?;
-            replaced.push(Replaced { id, objects });
-        }
-        Ok(replaced)
-    }
-
-    async fn objects_of(&self, pack: PackId) -> Result<Vec<String>> {
-        let select = Query::select()
-            .columns(["object", "metadata_object"])
-            .from("pack_copy")
-            .and_where(Expr::col("pack_id").eq(pack.0))
-            .take();
-        let rows = self.reader.query_all(&select).await.map_err(failed)?;
-        let mut objects = Vec::new();
-        for row in &rows {
-            objects.push(get(row, "object")?);
-            objects.push(get(row, "metadata_object")?);
-        }
-        Ok(objects)
+        let ids = rows.iter().map(|row| get(row, "pack_id").map(PackId));
+        let ids = ids.collect::<Result<Vec<PackId>>>()?;
+        let mut objects = self.objects_of(&ids).await?;
+        let replaced = ids.into_iter().map(|id| Replaced {
+            id,
+            objects: objects.remove(&id).unwrap_or_default(),
+        });
+        Ok(replaced.collect())
     }
 
     /// Drops the rows of a replaced pack whose objects are gone.

@@ -214,7 +214,7 @@ impl Vault {
     pub async fn folders(&self, prefix: &str) -> Result<Vec<String>> {
         let mut lister = match self.0.operator.lister(prefix).await {
             Ok(lister) => lister,
-            Err(error) if error.kind() == opendal::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(read_failed(error)),
         };
         let mut folders = Vec::new();
@@ -237,7 +237,7 @@ impl Vault {
     pub async fn written_at(&self, object: &str) -> Result<Option<Timestamp>> {
         match self.0.operator.stat(object).await {
             Ok(found) => Ok(found.last_modified().and_then(instant)),
-            Err(error) if error.kind() == opendal::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(read_failed(error)),
         }
     }

@@ -117,22 +117,19 @@ fn query(text: &str) -> Result<Query> {
 }
 
 /// The studies that match, before the first is written: what is stored meanwhile does not shift the pages.
-async fn studies(
-    archive: &Archive,
-    access: &Arc<Access>,
-    mut query: Query,
-) -> Result<Vec<StudyUid>> {
+async fn studies(archive: &Archive, access: &Arc<Access>, query: Query) -> Result<Vec<StudyUid>> {
+    let catalog = archive.catalog(access);
     let mut studies = Vec::new();
+    let mut place = None;
     loop {
-        let page = archive.catalog(access).search(&query).await?;
-        let found = page.rows.len();
+        let page = catalog.search(&query, place.as_ref()).await?;
         studies.extend(page.rows.into_iter().map(|row| row.study));
-        if found < PAGE as usize {
+        place = page.next;
+        if place.is_none() {
             // Looking is no handing out: the trail is written study by study.
             access.take_trail();
             return Ok(studies);
         }
-        query.offset += found as u64;
     }
 }
 
