@@ -46,11 +46,17 @@ pub(super) fn visible_series(access: &Access, at: At, unread: Unread) -> SelectS
     own(access, at, unread)
 }
 
-/// Whether a study of the caller's own facility, at a row of `study`, has a series that `access` may see, in a list.
+/// Whether a row of `study` or `series` that is the caller's own has a series which `access` may see, in a list.
 ///
-/// The kept columns answer for most: where the study has an instance, no class that is not read and no seal, any of its
-/// series will do. The others are asked series by series.
-pub(super) fn own_study(access: &Access, alias: &'static str) -> Expr {
+/// The kept columns answer for most: where the row has an instance, no class that is not read and no seal, any series of
+/// it will do. The others are asked series by series.
+pub(super) fn own_row(access: &Access, at: At) -> Expr {
+    let by_series = Expr::exists(visible_series(access, at, Unread::Hidden));
+    let (alias, is_open) = match at {
+        At::Everywhere => return by_series,
+        At::Study(alias) => (alias, Expr::col((alias, "sealed_count")).eq(0)),
+        At::Series(alias) => (alias, Expr::col((alias, "is_sealed")).eq(false)),
+    };
     let of = |column: &'static str| Expr::col((alias, column));
     let active = Query::select()
         .expr(Expr::cust("1"))
@@ -61,11 +67,10 @@ pub(super) fn own_study(access: &Access, alias: &'static str) -> Expr {
     let whole = of("owner_facility_id")
         .eq(access.facility_id().0)
         .and(of("instance_count").gt(0))
-        .and(of("sealed_count").eq(0))
+        .and(is_open)
         .and(of("class_mask").bit_and(access.unread().0).eq(0))
         .and(Expr::exists(active));
-    let by_series = visible_series(access, At::Study(alias), Unread::Hidden);
-    whole.or(Expr::exists(by_series))
+    whole.or(by_series)
 }
 
 /// The basis on which the object at `at` is visible: one row or none.

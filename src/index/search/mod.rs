@@ -11,7 +11,7 @@ use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement};
 
 use super::catalog::Scope;
 use super::row::{failed, get, uid};
-use super::visible::{At, Unread, own_study, visible_series};
+use super::visible::{At, Unread, own_row, visible_series};
 use super::{Catalog, columns};
 use crate::auth::{Access, Basis, Touched};
 use crate::dicom::dictionary::Row;
@@ -277,12 +277,11 @@ fn matching(access: &Access, query: &Query, lead: &[Expr]) -> SelectStatement {
     for wanted in &query.matches {
         rows.and_where(conditions::holds(access, query, wanted));
     }
-    rows.and_where(match query.level {
-        Level::Study => own_study(access, "s"),
-        Level::Series | Level::Instance => {
-            Expr::exists(visible_series(access, At::Series("r"), Unread::Hidden))
-        }
-    });
+    let at = match query.level {
+        Level::Study => At::Study("s"),
+        Level::Series | Level::Instance => At::Series("r"),
+    };
+    rows.and_where(own_row(access, at));
     rows
 }
 

@@ -9,6 +9,7 @@ mod jobs;
 mod matching;
 mod paging;
 mod plans;
+mod plans_postgres;
 mod recording;
 mod removing;
 mod results;

@@ -39,7 +39,7 @@ fn fuzzy(tokens: &[&str]) -> Test {
 }
 
 /// Typical searches: what they are, whether they walk an order that an index has, what they have to be led by.
-fn typical() -> Vec<(&'static str, Query, bool, &'static str)> {
+pub(super) fn typical() -> Vec<(&'static str, Query, bool, &'static str)> {
     let uid = || one_of(&["1.2.3"]);
     let days = || range(Some("20240101"), Some("20240131"));
     let mut modality = studies_with("ModalitiesInStudy", one_of(&["CT"]));
