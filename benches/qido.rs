@@ -62,16 +62,12 @@ pub(crate) async fn run(words: &[&str]) -> bool {
         .find_map(|word| word.parse().ok())
         .unwrap_or(100_000);
     let data = Arc::new(tempfile::tempdir().expect("a folder can be made"));
-    match words.iter().find(|word| word.starts_with("postgres")) {
-        Some(url) => measure("PostgreSQL", Dialect::Postgres, url, &data, studies, 40.0).await,
-        None => {
-            let url = format!(
-                "sqlite://{}?mode=rwc",
-                data.path().join("kura.db").display()
-            );
-            measure("SQLite", Dialect::Sqlite, &url, &data, studies, 80.0).await
-        }
+    if let Some(url) = words.iter().find(|word| word.starts_with("postgres")) {
+        return measure("PostgreSQL", Dialect::Postgres, url, &data, studies, 40.0).await;
     }
+    let file = data.path().join("kura.db");
+    let url = format!("sqlite://{}?mode=rwc", file.display());
+    measure("SQLite", Dialect::Sqlite, &url, &data, studies, 80.0).await
 }
 
 /// Fills a database, asks, and prints what it took.
@@ -189,14 +185,14 @@ async fn ask(server: &Server, path: &str, token: &str) -> (Duration, Duration) {
     for n in 0..SAMPLES + SAMPLES / 10 {
         let begun = Instant::now();
         let answer = server.get(path, token).await;
-        let taken = begun.elapsed();
+        let time = begun.elapsed();
         assert!(
             matches!(answer.status, 200 | 204),
             "{path}: {}",
             answer.text()
         );
         if n >= SAMPLES / 10 {
-            samples.push(taken);
+            samples.push(time);
         }
     }
     (percentile(&mut samples, 50), percentile(&mut samples, 95))

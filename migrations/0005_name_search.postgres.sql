@@ -11,6 +11,11 @@ CREATE INDEX study_by_name_key ON study (owner_facility_id, name_key);
 DROP INDEX study_by_ideographic_name;
 DROP INDEX study_by_phonetic_name;
 
+-- The list of the newest with what decides whether a study is seen: what lies behind a page is counted in the index alone.
+DROP INDEX study_newest;
+CREATE UNIQUE INDEX study_newest ON study
+    (owner_facility_id, study_date DESC, study_time_key DESC, study_instance_uid, study_id, class_mask, sealed_count);
+
 -- kind: 1 the name_key of studies. Numbers need no row: one is its own only word.
 CREATE TABLE search_text (
     owner_facility_id UUID NOT NULL REFERENCES facility (facility_id),

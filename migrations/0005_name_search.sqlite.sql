@@ -11,6 +11,11 @@ CREATE INDEX study_by_name_key ON study (owner_facility_id, name_key);
 DROP INDEX study_by_ideographic_name;
 DROP INDEX study_by_phonetic_name;
 
+-- The list of the newest with what decides whether a study is seen: what lies behind a page is counted in the index alone.
+DROP INDEX study_newest;
+CREATE UNIQUE INDEX study_newest ON study
+    (owner_facility_id, study_date DESC, study_time_key DESC, study_instance_uid, study_id, class_mask, sealed_count);
+
 -- kind: 1 the name_key of studies. Numbers need no row: one is its own only word.
 CREATE TABLE search_text (
     owner_facility_id UUID NOT NULL REFERENCES facility (facility_id),
@@ -59,8 +64,9 @@ WITH RECURSIVE
 SELECT DISTINCT owner_facility_id, kind, substr(rest, 1, 8), word FROM endings;
 
 -- What SQLite may assume, as in 0004.
-DELETE FROM sqlite_stat1 WHERE idx IN ('study_by_ideographic_name', 'study_by_phonetic_name');
+DELETE FROM sqlite_stat1 WHERE idx IN ('study_by_ideographic_name', 'study_by_phonetic_name', 'study_newest');
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('study', 'study_newest', '1000000 100000 50 2 1 1 1 1'),
     ('study', 'study_by_name_key', '1000000 100000 5'),
     ('search_text', 'search_text', '1000000 100000 100000 50 1'),
     ('search_piece', 'search_piece', '1000000 100000 50000 20 1');

@@ -66,7 +66,8 @@ pub(super) fn own_row(access: &Access, at: At) -> Expr {
         .take();
     let whole = of("owner_facility_id")
         .eq(access.facility_id().0)
-        .and(of("instance_count").gt(0))
+        // No class at all: nothing lives in it.
+        .and(of("class_mask").gt(0))
         .and(is_open)
         .and(of("class_mask").bit_and(access.unread().0).eq(0))
         .and(Expr::exists(active));

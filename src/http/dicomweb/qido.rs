@@ -219,10 +219,12 @@ impl Search<'_> {
     /// The next page: this request with another beginning (Q98). `None` where the request is so long that clients would
     /// stumble over the header; such a search is paged by offsets.
     fn link(&self, query: &Query, next: &Place, urls: &Urls) -> Result<Option<String>> {
-        let asked: String = pairs(self.request.query_string())
-            .filter(|(name, _)| !matches!(*name, "cursor" | "offset"))
-            .map(|(name, value)| format!("{name}={value}&"))
-            .collect();
+        let mut asked = String::new();
+        for (name, value) in pairs(self.request.query_string()) {
+            if !matches!(name, "cursor" | "offset") {
+                asked.extend([name, "=", value, "&"]);
+            }
+        }
         if asked.len() > LONGEST_LINK {
             return Ok(None);
         }
@@ -238,7 +240,11 @@ fn escaped(raw: &str) -> String {
     for byte in raw.bytes() {
         match byte {
             b'!' | b'#'..=b';' | b'=' | b'?'..=b'~' => plain.push(char::from(byte)),
-            other => plain.push_str(&format!("%{other:02X}")),
+            other => {
+                const HEX: &[u8; 16] = b"0123456789ABCDEF";
+                let digit = |half: u8| char::from(HEX[usize::from(half)]);
+                plain.extend(['%', digit(other >> 4), digit(other & 15)]);
+            }
         }
     }
     plain

@@ -32,7 +32,7 @@ impl Count<'_> {
         let end_is_known = place.is_none() && (shown > 0 || self.query.offset == 0);
         if self.query.count || self.query.limit == 0 {
             let total = if is_cut || !end_is_known {
-                self.all().await?
+                self.part(Part::Whole, None, None).await?
             } else {
                 end
             };
@@ -43,14 +43,20 @@ impl Count<'_> {
             };
             return Ok((more, Some(total)));
         }
-        let more = self.behind(last).await?;
-        let total = match more {
-            _ if !end_is_known => None,
-            More::None => Some(end),
-            More::Exactly(rest) => Some(end.saturating_add(rest)),
-            More::AtLeast(_) => None,
-        };
-        Ok((more, total))
+        if !end_is_known {
+            return Ok((self.behind(last).await?, None));
+        }
+        if !is_cut {
+            return Ok((More::None, Some(end)));
+        }
+        // From the first on, without the order: the cheapest index for the conditions is free to answer.
+        let bound = end.saturating_add(MORE_BOUND).saturating_add(1);
+        let found = self.part(Part::Whole, None, Some(bound)).await?;
+        let rest = found.saturating_sub(end);
+        if rest > MORE_BOUND {
+            return Ok((More::AtLeast(MORE_BOUND), None));
+        }
+        Ok((exactly(rest), Some(found)))
     }
 
     /// What lies behind the last row of a page that is cut; nothing behind one that is not.
@@ -69,14 +75,6 @@ impl Count<'_> {
         } else {
             exactly(rest)
         })
-    }
-
-    async fn all(&self) -> Result<u64> {
-        let mut all = 0_u64;
-        for part in order::parts(self.query) {
-            all = all.saturating_add(self.part(*part, None, None).await?);
-        }
-        Ok(all)
     }
 
     /// Counts the results of one part, those behind a place, up to a bound.

@@ -171,9 +171,10 @@ impl Catalog<'_> {
         page.limit(u64::from(query.limit).saturating_add(1));
         let reader = &self.index.reader;
         let backend = reader.get_database_backend();
-        let (explain, column) = match backend {
-            DbBackend::Sqlite => ("EXPLAIN QUERY PLAN", "detail"),
-            _ => ("EXPLAIN (COSTS OFF)", "QUERY PLAN"),
+        let (explain, column) = if backend == DbBackend::Sqlite {
+            ("EXPLAIN QUERY PLAN", "detail")
+        } else {
+            ("EXPLAIN (COSTS OFF)", "QUERY PLAN")
         };
         let statement = backend.build(&page);
         let statement = Statement {

@@ -6,6 +6,9 @@ use crate::dicom::query::{NameTest, OrderBy, Query, Test};
 use crate::index::search::{More, Place};
 use crate::model::{Facility, Level};
 
+/// Attributes that order, each with whether it descends, and the studies in that order.
+type Order<'a> = (&'a [(&'a str, bool)], [&'a str; 7]);
+
 /// The UIDs of a search, page by page, each from the place that the page before gave.
 async fn paged((world, f): &(World, Facility), query: &Query, limit: u32) -> Vec<String> {
     let access = access(f, ALL);
@@ -81,7 +84,7 @@ async fn mixed() -> (World, Facility) {
 #[tokio::test]
 async fn q91_results_come_in_the_order_asked_for_and_what_has_no_value_last() {
     let made = mixed().await;
-    let cases: &[(&[(&str, bool)], [&str; 7])] = &[
+    let cases: &[Order<'_>] = &[
         (
             &[("PatientName", false)],
             ["4", "2", "7", "1", "6", "3", "5"],

@@ -39,6 +39,7 @@ fn fuzzy(tokens: &[&str]) -> Test {
 }
 
 /// Typical searches: what they are, whether they walk an order that an index has, what they have to be led by.
+#[expect(clippy::too_many_lines, reason = "a table")]
 pub(super) fn typical() -> Vec<(&'static str, Query, bool, &'static str)> {
     let uid = || one_of(&["1.2.3"]);
     let days = || range(Some("20240101"), Some("20240131"));

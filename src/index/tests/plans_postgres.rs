@@ -12,6 +12,7 @@ use crate::index::Index;
 use crate::model::{FacilityCode, FacilityKind};
 
 #[path = "../../../benches/fill.rs"]
+#[expect(dead_code, reason = "the bench fills SQLite as well")]
 mod fill;
 
 /// A PostgreSQL of this test alone, reached by a socket in its folder; dropped, it is gone.
