@@ -5,6 +5,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction};
 
 use super::Index;
 use super::row::{failed, get};
+use super::timing::commit;
 use crate::error::{Error, Kind, Result};
 use crate::model::{FacilityCode, PackId, Timestamp};
 
@@ -94,7 +95,7 @@ impl Index {
             .and_where(Expr::col("replaced_at").is_not_null())
             .take();
         tx.execute(&delete).await.map_err(failed)?;
-        tx.commit().await.map_err(failed)
+        commit(tx).await
     }
 
     /// Which of `packs` no row knows.
@@ -141,7 +142,7 @@ impl Index {
                 .take();
             tx.execute(&insert).await.map_err(failed)?;
         }
-        tx.commit().await.map_err(failed)?;
+        commit(tx).await?;
         Ok(orphans)
     }
 

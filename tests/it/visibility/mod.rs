@@ -4,6 +4,7 @@
 
 mod callers;
 mod oracle;
+mod rows;
 
 use std::collections::BTreeMap;
 
@@ -11,86 +12,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use self::callers::{Caller, Credential, Forge, Kind};
+use self::rows::{Names, ROWS, STRONG};
 use crate::harness::{Answer, Server, instance, multipart};
-
-/// What an operation names, which decides between 403 and 404.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Names {
-    /// An object: 404 unless it is visible, then 403 without the scope.
-    Object,
-    /// A list under an object: 403 without the scope, 404 where the object is not visible.
-    ListOfObject,
-    /// Nothing: a search.
-    Nothing,
-    /// A store.
-    Store,
-    /// An object that is gone afterwards.
-    Removal,
-    /// The deletions of a facility: 403 without a scope.
-    Bin,
-    /// One of them: 404 to other facilities, 403 without the scope.
-    Deletion,
-    /// Nothing, and it is for everybody.
-    Public,
-    /// Nothing: whoever has an access token may.
-    SignIn,
-    /// A session, which no token is.
-    Session,
-    /// Nothing, on the administrative surface: 404 for everybody else (SH-2.5).
-    Admin,
-}
-
-/// Operation, what it names, and what `{part}` stands for.
-const ROWS: &[(&str, Names, &str)] = &[
-    ("approveDeletion", Names::Deletion, ""),
-    ("createLink", Names::ListOfObject, ""),
-    ("createSession", Names::SignIn, ""),
-    ("deleteInstance", Names::Removal, ""),
-    ("deleteSeries", Names::Removal, ""),
-    ("deleteSession", Names::Session, ""),
-    ("deleteStudy", Names::Removal, ""),
-    ("listDeletions", Names::Bin, ""),
-    ("listJobs", Names::Admin, ""),
-    ("live", Names::Public, ""),
-    ("metrics", Names::Admin, ""),
-    ("ready", Names::Public, ""),
-    ("rejectInstance", Names::Removal, "113001%5EDCM"),
-    ("rejectSeries", Names::Removal, "113001%5EDCM"),
-    ("rejectStudy", Names::Removal, "113001%5EDCM"),
-    ("restartJob", Names::Admin, NO_JOB),
-    ("restoreDeletion", Names::Deletion, ""),
-    ("retrieveBulkData", Names::Object, "7FE00010"),
-    ("retrieveFrames", Names::Object, "1"),
-    ("retrieveInstance", Names::Object, ""),
-    ("retrieveInstanceMetadata", Names::Object, ""),
-    ("retrieveSeries", Names::Object, ""),
-    ("retrieveSeriesMetadata", Names::Object, ""),
-    ("retrieveStudy", Names::Object, ""),
-    ("retrieveStudyMetadata", Names::Object, ""),
-    ("revoke", Names::Admin, ""),
-    ("searchInstances", Names::Nothing, ""),
-    ("searchInstancesOfSeries", Names::ListOfObject, ""),
-    ("searchInstancesOfStudy", Names::ListOfObject, ""),
-    ("searchSeries", Names::Nothing, ""),
-    ("searchSeriesOfStudy", Names::ListOfObject, ""),
-    ("searchStudies", Names::Nothing, ""),
-    ("showDeletion", Names::Deletion, ""),
-    ("showJob", Names::Admin, NO_JOB),
-    ("storeInstances", Names::Store, ""),
-    ("storeInstancesOfStudy", Names::Store, ""),
-];
-
-/// What wants a fresh sign-in with two factors (SH-14).
-const STRONG: [&str; 5] = [
-    "approveDeletion",
-    "deleteInstance",
-    "deleteSeries",
-    "deleteStudy",
-    "restoreDeletion",
-];
-
-/// A job that never was.
-const NO_JOB: &str = "01900000-0000-7000-8000-000000000001";
 
 /// An operation as the document describes it.
 #[derive(Clone, Debug)]
