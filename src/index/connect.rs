@@ -15,6 +15,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr};
+use sqlx::Connection as _;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 
@@ -135,6 +136,13 @@ async fn sqlite(
                 .pragma("query_only", query_only)
                 .foreign_keys(true)
                 .busy_timeout(BUSY)
+        })
+        .map_sqlx_sqlite_pool_opts(|pool| {
+            // On a full disk SQLite rolls back by itself, the driver's own rollback then fails, and from there on it takes
+            // every transaction for one inside of another, whose commit makes nothing durable.
+            pool.after_release(|connection, _| {
+                Box::pin(async move { Ok(!connection.is_in_transaction()) })
+            })
         });
     Database::connect(options).await.map_err(failed)
 }

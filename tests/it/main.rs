@@ -20,6 +20,7 @@ mod crash;
 mod deleting;
 mod dicomweb;
 mod durability;
+mod faults;
 mod harness;
 mod identity;
 mod jobs;

@@ -225,7 +225,7 @@ const AZURITE: [(&str, &str); 2] = [
 /// Azurite where it is installed: `node_modules/.bin/azurite-blob` beside the virtual environment.
 fn azurite() -> Option<PathBuf> {
     let program =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join(".node/node_modules/.bin/azurite-blob");
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/node/node_modules/.bin/azurite-blob");
     if program.is_file() {
         return Some(program);
     }

@@ -1,4 +1,4 @@
-//! A real identity provider, `tests/oidc/provider.mjs`: what it signs is believed as far as it is configured, and no
+//! A real identity provider, `tests/node/provider.mjs`: what it signs is believed as far as it is configured, and no
 //! further.
 
 use std::fmt::Write as _;
@@ -26,7 +26,7 @@ struct Provider {
 impl Provider {
     /// A provider whose access tokens have this `typ`; `None` where there is no Node.
     fn start(typ: &str) -> Option<Self> {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/oidc");
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/node");
         if !folder.join("node_modules/oidc-provider").is_dir() {
             let is_ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
             assert!(
