@@ -1,5 +1,6 @@
 //! Due work through the real program: repacking, sweeping, and what an operator sees of it.
 
+mod figures;
 mod killed;
 mod queue;
 mod repack;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{jobs, manager, restart, server, slice, until, wait_for_jobs};
 use crate::harness::Server;
+use crate::harness::backing;
 
 const UID: &str = "1.2.3.11";
 
@@ -93,6 +94,9 @@ async fn sh_2_5_jobs_are_listed_counted_and_paged_for_those_who_may() {
 /// Two processes over one database: each job is done by one of them.
 #[tokio::test]
 async fn two_workers_do_a_job_once() {
+    if backing::forgets() {
+        return;
+    }
     let settings = [("KURA_STORAGE__REPACK_QUIET_S", "1")];
     let one = server(&settings);
     let other = restart(&one.data, &settings);
@@ -125,6 +129,9 @@ async fn two_workers_do_a_job_once() {
 /// The job of a process that was killed is taken over once its lease has ended.
 #[tokio::test]
 async fn a_killed_workers_job_is_taken_over_after_its_lease() {
+    if backing::has_no_files() {
+        return;
+    }
     let first = server(&[
         ("KURA_STORAGE__REPACK_QUIET_S", "100000"),
         ("KURA_WORKER__ENABLED", "false"),
