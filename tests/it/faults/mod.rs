@@ -79,7 +79,11 @@ async fn endure<B: AsyncFnOnce(), R: AsyncFnOnce()>(server: &Server, fault: Faul
         fault.name, ready.status
     );
     for (status, seen) in stores.iter().filter(|(status, _)| **status != 200) {
-        assert!(fault.stores.contains(status), "{}: a store got {status}", fault.name);
+        assert!(
+            fault.stores.contains(status),
+            "{}: a store got {status}",
+            fault.name
+        );
         assert_eq!(
             seen.times, seen.with_retry_after,
             "{}: {status} says when to come back",
@@ -93,8 +97,10 @@ async fn endure<B: AsyncFnOnce(), R: AsyncFnOnce()>(server: &Server, fault: Faul
     }
     if fault.reads {
         let before = load.compared();
-        load.wait_until("nothing is read in the fault", SOON, || load.compared() > before)
-            .await;
+        load.wait_until("nothing is read in the fault", SOON, || {
+            load.compared() > before
+        })
+        .await;
     }
 
     (fault.repair)().await;

@@ -169,9 +169,11 @@ impl Load {
     /// Waits until so many more are acknowledged.
     pub async fn wait_for_more(&self, more: usize) {
         let enough = self.acknowledged() + more;
-        self.wait_until("nothing more is acknowledged", Duration::from_mins(1), || {
-            self.acknowledged() >= enough
-        })
+        self.wait_until(
+            "nothing more is acknowledged",
+            Duration::from_mins(1),
+            || self.acknowledged() >= enough,
+        )
         .await;
     }
 
@@ -214,7 +216,11 @@ impl Load {
                 lost.push((*number, back.status));
             }
         }
-        assert!(lost.is_empty(), "of {} acknowledged are lost: {lost:?}", kept.len());
+        assert!(
+            lost.is_empty(),
+            "of {} acknowledged are lost: {lost:?}",
+            kept.len()
+        );
         let deleted: Vec<usize> = self.0.deleted.lock().unwrap().iter().copied().collect();
         for number in deleted {
             let gone = server.get_as(&path(number), token, WHOLE).await;
