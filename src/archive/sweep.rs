@@ -4,6 +4,8 @@
 //! that a sweep that breaks off is done again. Objects without a row were left by a process that ended between bytes and
 //! rows; they go when they are old, after it was settled in the database that they will never have one.
 
+use std::ops::Range;
+
 use futures::TryStreamExt;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -61,7 +63,8 @@ impl Archive {
     }
 
     /// Drops objects older than `age_s` seconds that no row knows, day by day, from where `pass` ended. Before the first
-    /// day also what dead processes were writing.
+    /// day also what dead processes were writing. What is older than the index itself is left alone: it is no orphan of
+    /// this index but what one that was lost knew, and waits for `kura reindex`.
     ///
     /// # Errors
     /// `Kind::Unavailable` if database or store do not answer.
@@ -74,6 +77,7 @@ impl Archive {
         let now = self.clock.now();
         let begun_at = Timestamp(pass.as_ref().map_or(now.0, |pass| pass.begun_at));
         let after = pass.map(|pass| pass.after).unwrap_or_default();
+        let written = self.index.born_at().await?..ago(now, age_s);
         let mut swept = Swept {
             seen: 0,
             dropped: 0,
@@ -101,8 +105,7 @@ impl Archive {
                 if swept.seen >= RUN_OBJECTS {
                     return Ok(swept);
                 }
-                self.sweep_day(&code, &day, ago(now, age_s), &mut swept)
-                    .await?;
+                self.sweep_day(&code, &day, &written, &mut swept).await?;
                 swept.pass = Some(Pass {
                     after: day,
                     begun_at: begun_at.0,
@@ -144,7 +147,7 @@ impl Archive {
         &self,
         owner: &FacilityCode,
         day: &str,
-        before: Timestamp,
+        written: &Range<Timestamp>,
         swept: &mut Swept,
     ) -> Result<()> {
         let mut chunk = Vec::with_capacity(CHUNK);
@@ -156,27 +159,27 @@ impl Archive {
                 chunk.push((listed.object, pack));
             }
             if chunk.len() == CHUNK {
-                swept.dropped += self.drop_orphans(owner, &chunk, before).await?;
+                swept.dropped += self.drop_orphans(owner, &chunk, written).await?;
                 chunk.clear();
             }
         }
-        swept.dropped += self.drop_orphans(owner, &chunk, before).await?;
+        swept.dropped += self.drop_orphans(owner, &chunk, written).await?;
         Ok(())
     }
 
-    /// Drops those of `objects` that no row knows and that were written before `before`; gives how many.
+    /// Drops those of `objects` that no row knows and that were written in `written`; gives how many.
     async fn drop_orphans(
         &self,
         owner: &FacilityCode,
         objects: &[(String, PackId)],
-        before: Timestamp,
+        written: &Range<Timestamp>,
     ) -> Result<usize> {
         let packs: Vec<PackId> = objects.iter().map(|(_, pack)| *pack).collect();
         let unknown = self.index.unknown_packs(&packs).await?;
         let mut old = Vec::new();
         for (object, pack) in objects.iter().filter(|(_, pack)| unknown.contains(pack)) {
             let written_at = self.vault.written_at(object).await?;
-            if written_at.unwrap_or_else(|| begun_at(*pack)) < before {
+            if written.contains(&written_at.unwrap_or_else(|| begun_at(*pack))) {
                 old.push((object, *pack));
             }
         }

@@ -10,7 +10,7 @@ use sqlx::{Connection, SqlStr};
 use super::row::{failed, get};
 use super::{Index, columns, connect};
 use crate::error::{BoxError, Error, Kind, Result};
-use crate::model::Level;
+use crate::model::{Level, Timestamp};
 
 /// One change of the schema.
 struct Row {
@@ -174,6 +174,26 @@ impl Index {
             std::cmp::Ordering::Less => SchemaState::Older { at, need },
             std::cmp::Ordering::Greater => SchemaState::Newer { at, know: need },
         })
+    }
+
+    /// When the schema was made: what lies in the store from before was never in this index.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if the database does not answer.
+    pub async fn born_at(&self) -> Result<Timestamp> {
+        let seconds = if self.reader.get_database_backend() == DbBackend::Sqlite {
+            "CAST(strftime('%s', MIN(installed_on)) AS BIGINT)"
+        } else {
+            "CAST(FLOOR(EXTRACT(EPOCH FROM MIN(installed_on))) AS BIGINT)"
+        };
+        let first = Query::select()
+            .expr_as(Expr::cust(seconds), "seconds")
+            .from(LEDGER)
+            .take();
+        let row = self.reader.query_one(&first).await.map_err(failed)?;
+        let row = row.ok_or_else(|| Error::new(Kind::Internal, "the schema has no ledger"))?;
+        let seconds: i64 = get(&row, "seconds")?;
+        Ok(Timestamp(seconds.saturating_mul(1_000_000)))
     }
 
     async fn last_migration(&self) -> Result<i64> {

@@ -72,11 +72,11 @@ async fn endure<B: AsyncFnOnce(), R: AsyncFnOnce()>(server: &Server, fault: Faul
             >= 16
     })
     .await;
-    let ready = server.get("/health/ready", "").await;
+    let health = server.get("/health/ready", "").await;
     let (stores, reads) = (load.answers("store"), load.answers("read"));
     println!(
         "{}: stores {stores:?}, reads {reads:?}, ready {}",
-        fault.name, ready.status
+        fault.name, health.status
     );
     for (status, seen) in stores.iter().filter(|(status, _)| **status != 200) {
         assert!(
@@ -113,9 +113,9 @@ async fn endure<B: AsyncFnOnce(), R: AsyncFnOnce()>(server: &Server, fault: Faul
     let after = repaired.elapsed();
     load.wait_for_more(30).await;
     clients.stop().await;
-    let stored = load.check(server, &token).await;
+    let in_all = load.check(server, &token).await;
     println!(
-        "{}: first store {after:.1?} after the repair; {} acknowledged, {stored} stored, {} compared while being read",
+        "{}: first store {after:.1?} after the repair; {} acknowledged, {in_all} stored, {} compared while being read",
         fault.name,
         load.acknowledged(),
         load.compared()

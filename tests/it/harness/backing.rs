@@ -115,11 +115,13 @@ pub fn place(data: &Path, database: Option<&str>, storage: Option<&str>) {
 
 /// Adds to what stands in a data folder; what is named again counts as it is named last.
 pub fn add(data: &Path, settings: &[(&str, &str)]) {
-    let mut text = std::fs::read_to_string(data.join(FILE)).unwrap();
-    for (name, value) in settings {
-        text.push_str(&format!("\n{name}={value}"));
-    }
-    std::fs::write(data.join(FILE), text).unwrap();
+    let mut lines = vec![std::fs::read_to_string(data.join(FILE)).unwrap()];
+    lines.extend(
+        settings
+            .iter()
+            .map(|(name, value)| format!("{name}={value}")),
+    );
+    std::fs::write(data.join(FILE), lines.join("\n")).unwrap();
 }
 
 /// Brings a database up to date, as an operator does.
