@@ -8,7 +8,7 @@ use actix_web::http::header::{
 };
 use bytes::Bytes;
 use futures::Stream;
-use futures::stream::{self, StreamExt};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
@@ -59,9 +59,18 @@ pub fn object_headers(response: &mut HttpResponseBuilder) {
         .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"));
 }
 
-/// A body of known length.
-pub fn sized(response: &mut HttpResponseBuilder, len: u64, bytes: ByteStream) -> HttpResponse {
-    response.no_chunking(len).body(SizedStream::new(len, bytes))
+/// A body of known length. Its first bytes are waited for, so that a store which is away is told by the status (S24).
+///
+/// # Errors
+/// What the first bytes fail with.
+pub async fn sized(
+    response: &mut HttpResponseBuilder,
+    len: u64,
+    mut bytes: ByteStream,
+) -> Result<HttpResponse> {
+    let first = bytes.try_next().await?;
+    let bytes = stream::iter(first.map(Ok)).chain(bytes);
+    Ok(response.no_chunking(len).body(SizedStream::new(len, bytes)))
 }
 
 /// One part of a multipart answer.
@@ -85,11 +94,14 @@ impl std::fmt::Debug for Part {
 }
 
 /// An answer of one part alone.
-pub fn single(response: &mut HttpResponseBuilder, part: Part) -> HttpResponse {
+///
+/// # Errors
+/// As [`sized`].
+pub async fn single(response: &mut HttpResponseBuilder, part: Part) -> Result<HttpResponse> {
     response
         .content_type(part.content_type)
         .insert_header((CONTENT_LOCATION, part.location));
-    sized(response, part.len, part.bytes)
+    sized(response, part.len, part.bytes).await
 }
 
 /// A multipart answer (7.2 of dicomweb.md); `root_type` is the media type of the parts.

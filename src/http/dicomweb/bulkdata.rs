@@ -65,7 +65,7 @@ pub(crate) async fn retrieve_bulkdata(
             let parts = stream::iter([Ok(part)]);
             return Ok(respond::multipart(&mut response, &form.root_type, parts));
         }
-        return Ok(respond::single(&mut response, part));
+        return respond::single(&mut response, part).await;
     };
     // Every frame: one part for native pixel data and video, one a frame for compressed ones (J42).
     if table.parts() == 0 {
@@ -81,10 +81,8 @@ pub(crate) async fn retrieve_bulkdata(
         return Ok(respond::multipart(&mut response, &form.root_type, parts));
     }
     let (location, place) = places.next().ok_or_else(absent)?;
-    Ok(respond::single(
-        &mut response,
-        frames.part(location, place).await?,
-    ))
+    let part = frames.part(location, place).await?;
+    respond::single(&mut response, part).await
 }
 
 fn absent() -> Error {

@@ -58,10 +58,8 @@ pub(crate) async fn retrieve_frames(
     let Some((location, place)) = places.next() else {
         return Err(problem::no_such_part("no frame asked"));
     };
-    Ok(respond::single(
-        &mut response,
-        frames.part(location, place).await?,
-    ))
+    let part = frames.part(location, place).await?;
+    respond::single(&mut response, part).await
 }
 
 /// Makes a part of a frame when its turn comes, so that no more than one is on its way.

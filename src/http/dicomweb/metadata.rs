@@ -90,7 +90,7 @@ async fn answer(
     Ok(match metadata {
         Metadata::Gzip(len, bytes) => {
             response.insert_header((CONTENT_ENCODING, "gzip"));
-            respond::sized(&mut response, len, bytes)
+            respond::sized(&mut response, len, bytes).await?
         }
         Metadata::Plain(bytes) => response.streaming(bytes),
     })

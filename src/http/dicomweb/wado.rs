@@ -104,7 +104,7 @@ pub(crate) async fn retrieve_instance(
     }
     let name = format!("attachment; filename=\"{}.dcm\"", path.instance);
     response.insert_header((CONTENT_DISPOSITION, name));
-    Ok(respond::single(&mut response, part))
+    respond::single(&mut response, part).await
 }
 
 /// The version that a query asks for, if it asks for one: an earlier one where the facility keeps both (T22).

@@ -10,6 +10,7 @@ use reqwest::{Client, RequestBuilder};
 use tokio::task::JoinSet;
 
 use super::{file_of, person};
+use crate::harness::backing;
 use crate::harness::server::mismatches;
 use crate::harness::{Server, instance, multipart};
 
@@ -135,6 +136,9 @@ fn known(told: &BTreeMap<usize, Sight>) -> usize {
 /// Slow: six lives of a server.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn x01_killed_in_the_middle_a_deletion_is_whole_or_nothing() {
+    if backing::forgets() {
+        return;
+    }
     let mut server = Server::start();
     let (data, token) = (Arc::clone(&server.data), person(&server, "F001", "hanako"));
     let (next, told) = (Arc::new(AtomicUsize::new(0)), Told::default());
