@@ -12,6 +12,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures::TryStreamExt;
+use kura::storage::Vault;
+
 use super::cluster::Cluster;
 use super::server::wait_for;
 use super::watched::{SERVER, Watch, free_port};
@@ -155,6 +158,34 @@ pub fn database_url(data: &Path) -> String {
     let named = environment.find(|(name, _)| name == "KURA_DATABASE_URL");
     let embedded = || format!("sqlite://{}", data.join("kura.db").display());
     named.map_or_else(embedded, |(_, url)| url)
+}
+
+/// The store of a data folder, opened once more by the test itself. One in memory is its server's alone: this is another.
+/// For S3 the credentials have to be in the environment of the tests, where scripts/test puts them.
+pub async fn vault(data: &Path) -> Vault {
+    kura::storage::install_transport();
+    let mut environment = environment(data).into_iter();
+    let named = environment.find(|(name, _)| name == "KURA_STORAGE_URL");
+    let folder = || format!("fs://{}", data.join("blobs").display());
+    let url = named.map_or_else(folder, |(_, url)| url);
+    for (name, value) in CREDENTIALS {
+        let given = std::env::var_os(name);
+        let fits = !url.starts_with("s3:") || given.is_some_and(|given| given == value);
+        assert!(
+            fits,
+            "{name} has to be {value} in the environment of the tests"
+        );
+    }
+    Vault::open(&url).await.unwrap()
+}
+
+/// The names of the objects in the store of a data folder that end so, in order.
+pub async fn objects(data: &Path, ending: &str) -> Vec<String> {
+    let listed: Vec<_> = vault(data).await.list("").try_collect().await.unwrap();
+    let mut names: Vec<String> = listed.into_iter().map(|it| it.object).collect();
+    names.retain(|name| name.ends_with(ending));
+    names.sort();
+    names
 }
 
 /// Gives another data folder the database and the store of `data`.

@@ -35,7 +35,7 @@ async fn figures_of_a_repack() {
     for number in 1..=COUNT {
         server.stored(&token, &[large(number)]).await;
     }
-    let before = objects(server.data.path(), ".pack").len();
+    let before = objects(server.data.path(), ".pack").await.len();
     let (resident, _) = server.memory();
     let done = wait_for_jobs(&server, &manager, "kind=repack&state=done", 1).await;
     let (_, highest) = server.memory();

@@ -9,8 +9,7 @@ use tempfile::TempDir;
 use super::{
     assert_store_is_what_rows_name, hurry, manager, objects, path, restart, server, slice, until,
 };
-use crate::harness::Server;
-use crate::harness::backing;
+use crate::harness::{Server, backing};
 
 const UID: &str = "1.2.3.14";
 const LATER: (&str, &str) = ("KURA_STORAGE__REPACK_QUIET_S", "100000");
@@ -62,10 +61,8 @@ async fn life(
 
 /// Lets the lease of the life before end, and forgets it: a job that ends its worker ten times would be dead.
 async fn leave(data: &Arc<TempDir>) {
-    let pool = super::database(data.path()).await;
     let update = "UPDATE job SET lease_until = 1, attempts = 0 WHERE state = 'running'";
-    sqlx::query(update).execute(&pool).await.unwrap();
-    pool.close().await;
+    super::execute(data.path(), &[update]).await;
 }
 
 /// Slow: some thirty lives under strace.
@@ -94,7 +91,7 @@ async fn killed_at_any_point_of_a_repack_nothing_is_lost_and_nothing_is_there_tw
         let mut at = 1;
         while !life(&strace, &data, &manager, call, at).await {
             lives += 1;
-            most = most.max(objects(data.path(), "").len());
+            most = most.max(objects(data.path(), "").await.len());
             at += step;
             assert!(at < 300, "it never gets through");
         }
@@ -130,7 +127,7 @@ async fn killed_at_any_point_of_a_repack_nothing_is_lost_and_nothing_is_there_tw
     hurry(&data, "sweep_replaced").await;
     let server = restart(&data, &sweeping);
     until("the store is swept", async || {
-        (objects(data.path(), "").len() == 4).then_some(())
+        (objects(data.path(), "").await.len() == 4).then_some(())
     })
     .await;
     assert_store_is_what_rows_name(data.path()).await;

@@ -6,14 +6,16 @@ mod queue;
 mod repack;
 mod sweep;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sea_orm::{ConnectionTrait, Database, QueryResult, Statement};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::harness::backing::{self, objects};
 use crate::harness::{Server, instance};
 
 /// Everything here happens within seconds; a loaded machine gets more.
@@ -90,70 +92,42 @@ fn path(uid: &str, series: usize, number: usize) -> String {
     format!("/studies/{uid}.1/series/{uid}.1.{series}/instances/{uid}.1.{series}.{number}")
 }
 
-/// The database of a data folder, past the program.
-async fn database(data: &Path) -> sqlx::SqlitePool {
-    let options = sqlx::sqlite::SqliteConnectOptions::new()
-        .filename(data.join("kura.db"))
-        .busy_timeout(LIMIT);
-    sqlx::SqlitePool::connect_with(options).await.unwrap()
+/// Runs statements on the database of a data folder, past the program.
+async fn execute(data: &Path, statements: &[&str]) {
+    let database = Database::connect(backing::database_url(data))
+        .await
+        .unwrap();
+    for statement in statements {
+        database.execute_unprepared(statement).await.unwrap();
+    }
+    database.close().await.unwrap();
 }
 
 /// Makes what waits of a kind due at once.
 async fn hurry(data: &Arc<TempDir>, kind: &str) {
-    let pool = database(data.path()).await;
-    let update = "UPDATE job SET due_at = 1 WHERE kind = ? AND state = 'due'";
-    let done = sqlx::query(update)
-        .bind(kind.to_owned())
-        .execute(&pool)
-        .await;
-    pool.close().await;
-    done.unwrap();
-}
-
-/// The objects in the store, by their ending.
-fn objects(data: &Path, ending: &str) -> Vec<PathBuf> {
-    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
-        for entry in std::fs::read_dir(folder).unwrap().flatten() {
-            let path = entry.path();
-            if path.is_dir() && !path.ends_with(".tmp") {
-                walk(&path, found);
-            } else if path.is_file() {
-                found.push(path);
-            }
-        }
-    }
-    let mut found = Vec::new();
-    walk(&data.join("blobs"), &mut found);
-    found.retain(|path| path.to_string_lossy().ends_with(ending));
-    found.sort();
-    found
+    let update = format!("UPDATE job SET due_at = 1 WHERE kind = '{kind}' AND state = 'due'");
+    execute(data.path(), &[&update]).await;
 }
 
 /// Both objects of every pack that a row names, relative to the store, in order.
 async fn named_objects(data: &Path, only: &str) -> Vec<String> {
-    let pool = database(data).await;
+    let database = Database::connect(backing::database_url(data))
+        .await
+        .unwrap();
     let select = format!(
         "SELECT object FROM pack_copy JOIN pack USING (pack_id) WHERE {only} UNION \
-         SELECT metadata_object FROM pack_copy JOIN pack USING (pack_id) WHERE {only} ORDER BY 1"
+         SELECT metadata_object FROM pack_copy JOIN pack USING (pack_id) WHERE {only}"
     );
-    let rows = sqlx::query_scalar(sqlx::AssertSqlSafe(select))
-        .fetch_all(&pool)
-        .await;
-    pool.close().await;
-    rows.unwrap()
+    let select = Statement::from_string(database.get_database_backend(), select);
+    let rows = database.query_all_raw(select).await.unwrap();
+    database.close().await.unwrap();
+    let name = |row: &QueryResult| row.try_get_by_index::<String>(0).unwrap();
+    let mut names: Vec<String> = rows.iter().map(name).collect();
+    names.sort();
+    names
 }
 
 /// The store holds what rows name, and nothing else.
 async fn assert_store_is_what_rows_name(data: &Path) {
-    let root = data.join("blobs");
-    let stored: Vec<String> = objects(data, "")
-        .iter()
-        .map(|path| {
-            path.strip_prefix(&root)
-                .unwrap()
-                .to_string_lossy()
-                .into_owned()
-        })
-        .collect();
-    assert_eq!(stored, named_objects(data, "1 = 1").await);
+    assert_eq!(objects(data, "").await, named_objects(data, "1 = 1").await);
 }

@@ -11,8 +11,7 @@ use super::{
     assert_store_is_what_rows_name, hurry, jobs, manager, named_objects, objects, path, quick,
     restart, server, slice, until, wait_for_jobs,
 };
-use crate::harness::backing;
-use crate::harness::{Answer, Server, instance};
+use crate::harness::{Answer, Server, backing, instance};
 
 const UID: &str = "1.2.3.9";
 const ALL: &str = "application/dicom; transfer-syntax=*";
@@ -97,7 +96,7 @@ async fn heads(server: &Server, token: &str) -> (serde_json::Value, bool) {
 
 #[tokio::test]
 async fn a_study_stored_one_by_one_is_one_pack_a_series_and_looks_the_same() {
-    if backing::has_no_files() {
+    if backing::forgets() {
         return;
     }
     let server = server(&[LATER]);
@@ -121,7 +120,7 @@ async fn a_study_stored_one_by_one_is_one_pack_a_series_and_looks_the_same() {
         .header("content-type", media_type)
         .header("host", "elsewhere.example");
     assert_eq!(server.send(request.body(body)).await.status, 200);
-    assert_eq!(objects(server.data.path(), ".pack").len(), 26);
+    assert_eq!(objects(server.data.path(), ".pack").await.len(), 26);
 
     let mut paths: Vec<String> = (1..=12)
         .map(|number| path(UID, 1 + number % 2, number))
@@ -163,7 +162,7 @@ async fn a_study_stored_one_by_one_is_one_pack_a_series_and_looks_the_same() {
     );
 
     until("the old packs go", async || {
-        (objects(server.data.path(), ".pack").len() == 3).then_some(())
+        (objects(server.data.path(), ".pack").await.len() == 3).then_some(())
     })
     .await;
     assert_eq!(
@@ -259,7 +258,7 @@ async fn readers_during_the_swap_get_equal_bytes_and_writers_go_on() {
 
 #[tokio::test]
 async fn what_is_binned_moves_too_and_what_is_gone_is_left_behind() {
-    if backing::has_no_files() {
+    if backing::forgets() {
         return;
     }
     let server = server(&[LATER]);
@@ -267,29 +266,23 @@ async fn what_is_binned_moves_too_and_what_is_gone_is_left_behind() {
     store_one_by_one(&server, &token, 1, 6).await;
     let data = Arc::clone(&server.data);
     drop(server);
-    let pool = super::database(data.path()).await;
-    for statement in [
+    let statements = [
         "UPDATE instance SET state = 'binned' WHERE instance_number = 2",
         "UPDATE instance SET state = 'quarantined' WHERE instance_number = 3",
         "DELETE FROM instance_uid WHERE instance_id IN (SELECT instance_id FROM instance WHERE instance_number = 4)",
         "DELETE FROM instance WHERE instance_number = 4",
         "UPDATE series SET instance_count = 3",
-    ] {
-        sqlx::query(statement).execute(&pool).await.unwrap();
-    }
+    ];
+    super::execute(data.path(), &statements).await;
     hurry(&data, "repack").await;
     let server = restart(&data, &[NO_GRACE]);
     let done = wait_for_jobs(&server, &manager, "kind=repack&state=done", 1).await;
     assert_eq!(done[0]["result"], "5 instances from 6 packs into 2");
     until("the old packs go", async || {
-        (objects(data.path(), ".pack").len() == 2).then_some(())
+        (objects(data.path(), ".pack").await.len() == 2).then_some(())
     })
     .await;
-    sqlx::query("UPDATE instance SET state = 'live'")
-        .execute(&pool)
-        .await
-        .unwrap();
-    pool.close().await;
+    super::execute(data.path(), &["UPDATE instance SET state = 'live'"]).await;
     for number in [1, 2, 3, 5, 6] {
         let back = server.get_as(&path(UID, 1, number), &token, ALL).await;
         assert!(back.body == slice(UID, 1, number), "{number} differs");
@@ -306,8 +299,9 @@ async fn a_damaged_file_stops_the_job_dead_and_it_can_be_restarted() {
     let server = server(&[QUIET]);
     let (token, manager) = (server.reader("F001"), manager(&server));
     store_one_by_one(&server, &token, 1, 3).await;
-    let before = objects(server.data.path(), "");
-    let pack = objects(server.data.path(), ".pack").remove(1);
+    let before = objects(server.data.path(), "").await;
+    let pack = objects(server.data.path(), ".pack").await.remove(1);
+    let pack = server.data.path().join("blobs").join(pack);
     let good = std::fs::read(&pack).unwrap();
     let mut bad = good.clone();
     bad[200] ^= 1;
@@ -333,7 +327,7 @@ async fn a_damaged_file_stops_the_job_dead_and_it_can_be_restarted() {
         assert!(line.contains(said), "{line}");
     }
     assert_eq!(
-        objects(server.data.path(), ""),
+        objects(server.data.path(), "").await,
         before,
         "nothing was changed"
     );

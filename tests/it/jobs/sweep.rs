@@ -20,7 +20,8 @@ async fn what_no_row_knows_goes_when_it_is_old_and_what_is_no_pack_stays() {
     let manager = manager(&young);
     young.stored(&token, &[slice(UID, 1, 1)]).await;
     let data = Arc::clone(&young.data);
-    let pack = objects(data.path(), ".pack").remove(0);
+    let pack = objects(data.path(), ".pack").await.remove(0);
+    let pack = data.path().join("blobs").join(pack);
     let day = pack.parent().unwrap();
     let orphan = day.join("01900000-0000-7000-8000-00000000000a.pack");
     let meta = day.join("01900000-0000-7000-8000-00000000000b.meta");
