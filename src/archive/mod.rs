@@ -2,6 +2,8 @@
 //!
 //! `Archive` is what doors and concerns hold: the index, the vault and the clock, cheap to clone.
 
+pub mod frames;
+pub mod guard;
 pub mod ingest;
 mod ingest_part;
 mod limits;

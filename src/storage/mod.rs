@@ -15,6 +15,7 @@ pub mod metadata;
 pub mod pack;
 pub mod place;
 mod remote;
+pub mod run;
 mod timing;
 mod trailer;
 pub mod vault;
@@ -27,4 +28,5 @@ pub fn install_transport() {
 pub use footer::{Footer, read_footer};
 pub use pack::{Entry, PackName, PackWriter, Sealed, SealedEntry, seal_all};
 pub use place::{BlobRef, MetaPlace, Piece};
+pub use run::Run;
 pub use vault::{Put, Vault};

@@ -21,6 +21,7 @@ use self::tree::{Tree, Written, place};
 use super::progress::{Progress, size};
 use crate::app::App;
 use crate::archive::Archive;
+use crate::archive::guard::Pace;
 use crate::auth::Access;
 use crate::auth::access::Duty;
 use crate::dicom::query::Query;
@@ -187,7 +188,7 @@ impl Export<'_> {
             self.counts.there += 1;
             return self.tree.note(&place, &instance.digest).await;
         }
-        let bytes = self.archive.file(self.access, instance);
+        let bytes = self.archive.file(self.access, instance, &Pace::default());
         match self.tree.write(&place, bytes, &instance.digest).await? {
             Written::Whole => {
                 self.counts.written += 1;

@@ -6,7 +6,7 @@ use actix_web::http::header::CONTENT_SECURITY_POLICY;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use futures::stream;
 
-use super::frames::{EXPLICIT_LITTLE, Frames, OCTETS};
+use super::frames::{EXPLICIT_LITTLE, FrameParts, OCTETS};
 use super::paths::PartNames;
 use super::shapes::{BulkParams, Octets, Refused};
 use crate::auth::{DicomRead, OfObject};
@@ -73,7 +73,9 @@ pub(crate) async fn retrieve_bulkdata(
     }
     let (media_type, syntax) = pixel_type(&instance.transfer_syntax_uid);
     let form = Form::choose(&accept, media_type, Some(syntax), table.parts() == 1)?;
-    let frames = Frames::new(&kura.archive, access, &instance, form.content_type);
+    let places = (0..table.parts()).filter_map(|index| table.part(index));
+    let frames = kura.archive.frames(access, instance, places);
+    let frames = FrameParts::new(frames, form.content_type);
     let mut places =
         (0..table.parts()).filter_map(move |index| Some((location.clone(), table.part(index)?)));
     if form.is_multipart {

@@ -7,15 +7,15 @@ use futures::stream::{self, Stream, StreamExt};
 
 use super::paths::PartNames;
 use super::shapes::{FrameParams, Octets, Refused};
-use crate::archive::Archive;
-use crate::auth::{Access, DicomRead, OfObject};
+use crate::archive::frames::Frames;
+use crate::auth::{DicomRead, OfObject};
 use crate::dicom::frames::{Cut, FramePlace, FrameTable};
 use crate::error::{Error, Result};
 use crate::http::accept::{Accept, Offer};
 use crate::http::caller::Caller;
 use crate::http::respond::Part;
 use crate::http::{Kura, problem, respond};
-use crate::index::catalog::{Instance, Visible};
+use crate::index::catalog::Instance;
 use crate::model::transfer_syntax::Pixels;
 use crate::model::{FrameList, TransferSyntax};
 
@@ -42,7 +42,12 @@ pub(crate) async fn retrieve_frames(
     let offers = offers(&instance, places.len() == 1);
     let offer = *accept.choose(&offers)?;
     let urls = kura.urls(&request);
-    let frames = Frames::new(&kura.archive, access, &instance, offer.content_type());
+    let frames = kura.archive.frames(
+        access,
+        Arc::clone(&instance),
+        places.iter().map(|(_, it)| it),
+    );
+    let frames = FrameParts::new(frames, offer.content_type());
     let mut places = places
         .into_iter()
         .map(move |(number, place)| (urls.frame(&path, number), place));
@@ -64,28 +69,19 @@ pub(crate) async fn retrieve_frames(
 
 /// Makes a part of a frame when its turn comes, so that no more than one is on its way.
 #[derive(Clone)]
-pub(super) struct Frames {
-    archive: Archive,
-    access: Arc<Access>,
-    instance: Arc<Visible<Instance>>,
+pub(super) struct FrameParts {
+    frames: Frames,
     content_type: String,
     /// Each frame is a deflate stream of its own (1.2.840.10008.1.2.8.1).
     inflates: bool,
 }
 
-impl Frames {
-    /// For frames of `instance`, each to be named `content_type`.
-    pub(super) fn new(
-        archive: &Archive,
-        access: Arc<Access>,
-        instance: &Arc<Visible<Instance>>,
-        content_type: String,
-    ) -> Self {
-        let syntax = TransferSyntax::of(&instance.transfer_syntax_uid);
+impl FrameParts {
+    /// For `frames`, each to be named `content_type`.
+    pub(super) fn new(frames: Frames, content_type: String) -> Self {
+        let syntax = TransferSyntax::of(&frames.instance().transfer_syntax_uid);
         Self {
-            archive: archive.clone(),
-            access,
-            instance: Arc::clone(instance),
+            frames,
             content_type,
             inflates: syntax.is_some_and(|syntax| syntax.pixels == Pixels::DeflatedFrames),
         }
@@ -94,12 +90,9 @@ impl Frames {
     /// The frame at `place`.
     pub(super) async fn part(&self, location: String, place: FramePlace) -> Result<Part> {
         let (len, bytes) = if self.inflates {
-            self.archive
-                .inflated_frame(&self.access, &self.instance, &place)
-                .await?
+            self.frames.inflated(&place).await?
         } else {
-            let bytes = self.archive.frame(&self.access, &self.instance, &place);
-            (place.len(), bytes)
+            (place.len(), self.frames.frame(&place))
         };
         Ok(Part {
             content_type: self.content_type.clone(),

@@ -9,6 +9,7 @@ use futures::stream::{self, Stream};
 use super::paths::{InstanceNames, SeriesNames, StudyNames};
 use super::shapes::{Files, InstanceParams, Refused, SeriesParams, StudyParams, VersionParams};
 use crate::archive::Archive;
+use crate::archive::guard::Pace;
 use crate::archive::walk::Walk;
 use crate::auth::{Access, DicomRead, OfObject};
 use crate::dicom::query::decode::pairs;
@@ -92,7 +93,8 @@ pub(crate) async fn retrieve_instance(
         (form_of(offer), offer.is_multipart)
     };
     let urls = kura.urls(&request);
-    let part = part(&kura.archive, &access, instance, form, &urls).await?;
+    let pace = Pace::default();
+    let part = part(&kura.archive, &access, instance, form, &urls, &pace).await?;
     let mut response = HttpResponse::Ok();
     respond::object_headers(&mut response);
     if is_multipart {
@@ -165,6 +167,7 @@ async fn part(
     instance: Arc<Visible<Instance>>,
     form: Form,
     urls: &Urls,
+    pace: &Pace,
 ) -> Result<Part> {
     let path = InstancePath {
         study: instance.study.clone(),
@@ -180,12 +183,14 @@ async fn part(
     let (syntax, (len, bytes)) = if is_rewritten {
         (
             EXPLICIT_LITTLE,
-            archive.file_in_explicit_little(access, &instance).await?,
+            archive
+                .file_in_explicit_little(access, &instance, pace)
+                .await?,
         )
     } else {
         (
             &*instance.transfer_syntax_uid,
-            (instance.byte_count, archive.file(access, &instance)),
+            (instance.byte_count, archive.file(access, &instance, pace)),
         )
     };
     Ok(Part {
@@ -224,6 +229,7 @@ async fn many(
         access,
         accept: accept.clone(),
         urls,
+        pace: Pace::default(),
     };
     Ok(respond::multipart(&mut response, DICOM, sending.parts()))
 }
@@ -257,6 +263,7 @@ struct Sending {
     access: Arc<Access>,
     accept: Accept,
     urls: Urls,
+    pace: Pace,
 }
 
 impl Sending {
@@ -276,7 +283,15 @@ impl Sending {
                 .ok()
                 .map(form_of);
             if let Some(form) = form {
-                let part = part(&self.archive, &self.access, instance, form, &self.urls).await?;
+                let part = part(
+                    &self.archive,
+                    &self.access,
+                    instance,
+                    form,
+                    &self.urls,
+                    &self.pace,
+                )
+                .await?;
                 return Ok(Some(part));
             }
         }
