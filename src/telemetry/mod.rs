@@ -91,8 +91,12 @@ fn panicked(panic: &PanicHookInfo<'_>) {
     tracing::error!(place, text, "a defect: panicked");
 }
 
+/// The HTTP library's line for an answer that broke off, with a trace of many lines, is left out unless it is asked for: ours
+/// says it with the request.
+const QUIET: &str = "actix_http::h1::dispatcher=off";
+
 fn filter(directives: &str) -> Result<EnvFilter> {
-    EnvFilter::try_new(directives).map_err(|error| {
+    EnvFilter::try_new(format!("{QUIET},{directives}")).map_err(|error| {
         let detail = "configuration: log takes directives such as info,kura::http=debug";
         Error::invalid(detail).with_source(error)
     })

@@ -37,7 +37,7 @@ pub(super) struct JobQuery {
     /// How many at most, 1 to 200; 100 where it is not said.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u64>,
-    /// Where the page before ended: its `next`.
+    /// Where the page before ended: its `nextCursor`.
     cursor: Option<String>,
 }
 
@@ -76,12 +76,13 @@ pub(super) struct Job {
 
 /// A page of jobs, newest first, and how many there are in all.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct JobPage {
     /// The jobs.
     jobs: Vec<Job>,
     /// Hand this over as `cursor` for the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
+    next_cursor: Option<String>,
     /// How many there are by state and kind, whatever was asked for.
     counts: Vec<JobTotal>,
 }
@@ -122,7 +123,7 @@ pub(super) async fn list_jobs(
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let next = rows.last().filter(|_| has_more);
     let page = JobPage {
-        next: next.map(|last| last.cursor().to_string()),
+        next_cursor: next.map(|last| last.cursor().to_string()),
         jobs: rows.into_iter().map(show).collect::<Result<_>>()?,
         counts: catalog.job_counts().await?.into_iter().map(count).collect(),
     };
@@ -201,7 +202,7 @@ fn read(query: &str) -> Result<(Wanted, u64)> {
     });
     let after = query.cursor.as_deref().map(|text| {
         JobCursor::parse(text)
-            .ok_or_else(|| Error::invalid("cursor takes the next of the page before"))
+            .ok_or_else(|| Error::invalid("cursor takes the nextCursor of the page before"))
     });
     let limit = query.limit.unwrap_or(LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {

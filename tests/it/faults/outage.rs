@@ -43,6 +43,10 @@ struct Kept {
     port: u16,
 }
 
+/// How it names what belongs to one key.
+const OBJECT: &str = "._S3rver_object";
+const METADATA: &str = "._S3rver_metadata.json";
+
 impl Kept {
     fn installed() -> Option<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -61,6 +65,7 @@ impl Kept {
     }
 
     fn start(&self) -> Watch {
+        drop_half_written(self.folder.path());
         let port = self.port.to_string();
         let words = [
             self.program.to_str().unwrap(),
@@ -86,6 +91,23 @@ impl Kept {
     fn url(&self) -> String {
         let endpoint = format!("http://127.0.0.1:{}", self.port);
         format!("s3://kura/archive?endpoint={endpoint}&region=us-east-1")
+    }
+}
+
+/// Killed in the middle of a put it leaves an object without readable metadata and cannot list its bucket any more; an S3
+/// server that is one shows an object when it is whole. Whoever sent it was told nothing.
+fn drop_half_written(folder: &Path) {
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            drop_half_written(&path);
+        } else if let Some(key) = path.to_str().and_then(|it| it.strip_suffix(OBJECT)) {
+            let metadata = std::fs::read(format!("{key}{METADATA}")).unwrap_or_default();
+            if serde_json::from_slice::<serde_json::Value>(&metadata).is_err() {
+                std::fs::remove_file(&path).unwrap();
+                std::fs::remove_file(format!("{key}{METADATA}")).ok();
+            }
+        }
     }
 }
 

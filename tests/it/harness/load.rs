@@ -12,9 +12,10 @@ use tokio::task::JoinSet;
 use super::{Server, instance, multipart};
 
 const CLIENTS: usize = 8;
-/// Instances of one request, of one study, and series of one study.
+/// Instances of one request, of one study, and series of one study. A request is of one study, so that it is taken or refused
+/// as a whole.
 const BATCH: usize = 3;
-const PER_STUDY: usize = 40;
+const PER_STUDY: usize = 42;
 const SERIES: usize = 3;
 
 /// As it was stored.

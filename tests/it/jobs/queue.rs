@@ -48,11 +48,11 @@ async fn sh_2_5_jobs_are_listed_counted_and_paged_for_those_who_may() {
     assert!(counts.contains(&serde_json::json!({"state": "due", "kind": "repack", "count": 3})));
     let next = format!(
         "/api/v1/jobs?kind=repack&limit=2&cursor={}",
-        page["next"].as_str().unwrap()
+        page["nextCursor"].as_str().unwrap()
     );
     let rest = server.get(&next, &manager).await.json();
     assert_eq!(rest["jobs"].as_array().unwrap().len(), 1);
-    assert!(rest["next"].is_null());
+    assert!(rest["nextCursor"].is_null());
 
     for query in [
         "state=Due",
