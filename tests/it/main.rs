@@ -21,6 +21,7 @@ mod deleting;
 mod dicomweb;
 mod durability;
 mod faults;
+mod fuzzed;
 mod harness;
 mod identity;
 mod jobs;

@@ -1,0 +1,203 @@
+//! What is asked of each reader of foreign bytes, whatever they are: it does not panic, and what it says does not depend on how
+//! the bytes were cut on their way. Shared by the fuzzers (`fuzz_targets/`) and the tests (`tests/it/fuzzed.rs`).
+
+use bytes::Bytes;
+use dicom_core::VR;
+use kura::dicom::charset::Charset;
+use kura::dicom::collect::Collector;
+use kura::dicom::frames::FrameTable;
+use kura::dicom::query::Query;
+use kura::dicom::scan::{Limits, Scanner};
+use kura::dicom::{conformance, extract, json};
+use kura::http::accept::{Accept, Offer};
+use kura::http::multipart::{Event, Reader};
+use kura::model::{AttributeSet, Level, TransferSyntax};
+
+/// What is done with an input.
+pub type Target = fn(&[u8]);
+
+/// Every target by its name.
+pub const ALL: &[(&str, Target)] = &[
+    ("scan", scan),
+    ("charset", charset),
+    ("frame_table", frame_table),
+    ("json_head", json_head),
+    ("multipart", multipart),
+    ("accept", accept),
+    ("query", query),
+];
+
+/// A file as it is stored: scanned, judged, indexed, its head written and read again. The first byte says how it is cut.
+pub fn scan(data: &[u8]) {
+    let Some((cut, file)) = data.split_first() else {
+        return;
+    };
+    let whole = stored(file, file.len().max(1));
+    let pieces = stored(file, usize::from(*cut) + 1);
+    assert_eq!(whole, pieces, "it matters how the file was cut");
+}
+
+type Stored = Result<(Vec<u8>, Option<Vec<u8>>, Vec<String>), String>;
+
+fn stored(file: &[u8], piece: usize) -> Stored {
+    let (mut scanner, mut collector) = (Scanner::new(Limits::default()), Collector::new());
+    for piece in file.chunks(piece) {
+        if let Err(error) = scanner.feed(piece, &mut collector) {
+            return Err(error.to_string());
+        }
+    }
+    if let Err(error) = scanner.finish(&mut collector) {
+        return Err(error.to_string());
+    }
+    if let Err(refusal) = conformance::check(collector.head(), None) {
+        return Err(refusal.text);
+    }
+    let head = collector.finish();
+    let mut odd = Vec::new();
+    let syntax = TransferSyntax::of(&head.meta.transfer_syntax_uid);
+    let table = FrameTable::build(&head, syntax, &mut odd);
+    if let Some(table) = &table {
+        for index in (0..table.frames().min(64)).chain([table.frames(), u32::MAX]) {
+            let place = table.frame(index);
+            let fits = |place: &kura::dicom::frames::FramePlace| {
+                place
+                    .ranges
+                    .iter()
+                    .all(|range| range.end <= file.len() as u64)
+            };
+            // A deflated data set is longer than its file.
+            let is_deflated = head.meta.transfer_syntax_uid == "1.2.840.10008.1.2.1.99";
+            assert!(
+                is_deflated || place.as_ref().is_none_or(fits),
+                "a frame beyond the file"
+            );
+        }
+    }
+    let mut written = Vec::new();
+    let at = json::At {
+        instance_url: "http://localhost/i",
+        extras: &AttributeSet::default(),
+    };
+    odd.extend(json::write_head(&head, &at, &mut written).warnings());
+    let _: AttributeSet = extract::indexed(&head);
+    assert!(
+        json::read_head(&written).is_ok(),
+        "what was written cannot be read"
+    );
+    Ok((written, table.map(|table| table.encode()), odd))
+}
+
+/// A text under a character set; a zero byte parts the two.
+pub fn charset(data: &[u8]) {
+    let at = data
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(data.len());
+    let (set, text) = data.split_at(at);
+    let set = Charset::of(set);
+    for vr in [VR::PN, VR::LO, VR::UT] {
+        let decoded = set.decode(text, vr);
+        assert!(decoded.text.len() <= 4 + text.len() * 4, "it grows");
+    }
+}
+
+/// A stored table of frames.
+pub fn frame_table(data: &[u8]) {
+    let Ok(table) = FrameTable::decode(data) else {
+        return;
+    };
+    for index in [0, 1, table.frames() / 2, table.frames(), u32::MAX] {
+        let place = table.frame(index);
+        assert!(place.is_none() || index < table.frames());
+        drop(table.part(index));
+    }
+    let again = FrameTable::decode(&table.encode()).map(|table| table.encode());
+    assert_eq!(again.ok(), Some(table.encode()));
+}
+
+/// A head as it lies in a pack.
+pub fn json_head(data: &[u8]) {
+    drop(json::read_head(data));
+}
+
+/// A body in parts. The first byte says how it is cut.
+pub fn multipart(data: &[u8]) {
+    let Some((cut, body)) = data.split_first() else {
+        return;
+    };
+    let whole = parts(body, body.len().max(1));
+    let pieces = parts(body, usize::from(*cut) + 1);
+    // A header block that is too long is noticed sooner or later, by how much of it is there.
+    if whole.1.is_ok() || pieces.1.is_ok() {
+        assert_eq!(whole, pieces, "it matters how the body was cut");
+    }
+}
+
+type Parts = (Vec<(String, Vec<u8>, bool)>, Result<(), ()>);
+
+fn parts(body: &[u8], piece: usize) -> Parts {
+    let mut reader = Reader::new("b");
+    let mut found: Vec<(String, Vec<u8>, bool)> = Vec::new();
+    let mut pieces = body.chunks(piece);
+    loop {
+        match reader.next_event() {
+            Ok(Event::Part(headers)) => found.push((format!("{headers:?}"), Vec::new(), false)),
+            Ok(Event::Data(bytes)) => {
+                if let Some(part) = found.last_mut() {
+                    part.1.extend_from_slice(&bytes);
+                }
+            }
+            Ok(Event::PartEnd) => {
+                if let Some(part) = found.last_mut() {
+                    part.2 = true;
+                }
+            }
+            Ok(Event::End) => return (found, Ok(())),
+            Ok(Event::NeedMore) => {
+                let Some(piece) = pieces.next() else {
+                    let end = reader.finish().map_err(drop);
+                    found.retain(|part| part.2);
+                    return (found, end);
+                };
+                reader.push(Bytes::copy_from_slice(piece));
+            }
+            Err(_) => {
+                found.retain(|part| part.2);
+                return (found, Err(()));
+            }
+        }
+    }
+}
+
+/// A header and a query string, parted by a line end.
+pub fn accept(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let (header, query) = text.split_once('\n').unwrap_or((text, ""));
+    let offers = [
+        Offer::multipart("application/dicom").in_syntax("1.2.840.10008.1.2.1"),
+        Offer::multipart("image/jpeg")
+            .in_syntax("1.2.840.10008.1.2.4.50")
+            .stored(),
+        Offer::single("application/dicom+json"),
+        Offer::single("application/octet-stream").if_named(),
+    ];
+    let accept = Accept::parse(header, query);
+    let chosen = accept.choose(&offers).map(Offer::content_type).ok();
+    let again = accept.choose(&offers).map(Offer::content_type).ok();
+    assert_eq!(chosen, again);
+}
+
+/// A query string of a search.
+pub fn query(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    for level in [Level::Study, Level::Series, Level::Instance] {
+        if let Ok(query) = Query::parse(level, None, None, text) {
+            let again = Query::parse(level, None, None, text).map(|query| query.identity.0);
+            assert_eq!(again.ok(), Some(query.identity.0));
+        }
+    }
+}
