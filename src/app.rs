@@ -16,8 +16,9 @@ use crate::config::{Config, IssuerConfig};
 use crate::error::{Error, Kind, Result};
 use crate::http::caller::Gate;
 use crate::http::metrics::Metrics;
-use crate::http::server::Settings;
+use crate::http::server::{Doors, Settings};
 use crate::http::urls::{Address, Urls};
+use crate::http::viewer::Viewer;
 use crate::http::{self, State};
 use crate::index::Index;
 use crate::model::Clock;
@@ -143,9 +144,35 @@ impl App {
                 tracing::info!(address = %format_args!("http://{address}"), "metrics are served");
             }
         }
-        let server = http::server::start(&state, &gate, &settings, listeners, for_metrics)
+        let doors = Doors {
+            main: listeners,
+            metrics: for_metrics,
+            viewer: self.viewer()?,
+        };
+        let server = http::server::start(&state, &gate, &settings, doors)
             .map_err(|e| Error::internal("the server cannot be started", e))?;
         Ok((server, address))
+    }
+
+    /// The viewer's sockets and files, where an operator has it.
+    fn viewer(&self) -> Result<Option<(Vec<TcpListener>, Viewer, Address)>> {
+        let viewer = &self.config.viewer;
+        let (Some(listen), Some(folder)) = (&viewer.listen, &viewer.folder) else {
+            return Ok(None);
+        };
+        let files = Viewer::open(folder)?;
+        let base = viewer.public_url.as_deref().map(Urls::at);
+        let address = Address {
+            base: base.transpose()?,
+            behind_proxy: self.config.trust_forwarded,
+        };
+        let listeners = bind(listen, "KURA_VIEWER__LISTEN")?;
+        for bound in &listeners {
+            if let Ok(address) = bound.local_addr() {
+                tracing::info!(address = %format_args!("http://{address}"), "the viewer is served");
+            }
+        }
+        Ok(Some((listeners, files, address)))
     }
 
     /// Serves, and does due work beside, until SIGINT or SIGTERM: requests in flight are finished, stores whose sender is

@@ -3,7 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::{Auth, Config, Cors, Limits, ServiceUrl, Traces, Written, WrittenAuth, issuers};
+use super::{
+    Auth, Config, Cors, Limits, ServiceUrl, Traces, ViewerAt, Written, WrittenAuth, issuers,
+};
 use crate::{Error, Result};
 
 impl Written {
@@ -57,8 +59,28 @@ impl Written {
             cors: self.cors,
             telemetry: self.telemetry,
             metrics: self.metrics,
+            viewer: checked_viewer(self.viewer)?,
         })
     }
+}
+
+/// A viewer has an address and files, or is none.
+fn checked_viewer(viewer: ViewerAt) -> Result<ViewerAt> {
+    if let Some(listen) = &viewer.listen {
+        check_listen("viewer.listen", listen)?;
+    }
+    if viewer.listen.is_some() != viewer.folder.is_some() {
+        let takes = "both of viewer.listen and viewer.folder, or neither";
+        return Err(wrong("viewer", takes));
+    }
+    let public_url = viewer
+        .public_url
+        .as_deref()
+        .map(|url| checked_public_url(url).map_err(|_| wrong("viewer.public_url", PUBLIC_URL)));
+    Ok(ViewerAt {
+        public_url: public_url.transpose()?,
+        ..viewer
+    })
 }
 
 impl WrittenAuth {
@@ -194,6 +216,9 @@ fn service(key: &str, url: String, schemes: &[&str]) -> Result<ServiceUrl> {
     Err(wrong(key, &takes.join(" or ")))
 }
 
+/// What an address that others see looks like.
+const PUBLIC_URL: &str = "an http or https address without user, query and fragment";
+
 fn checked_public_url(url: &str) -> Result<String> {
     let rest = url
         .strip_prefix("https://")
@@ -207,6 +232,5 @@ fn checked_public_url(url: &str) -> Result<String> {
     if fits {
         return Ok(url.trim_end_matches('/').to_owned());
     }
-    let takes = "an http or https address without user, query and fragment";
-    Err(wrong("public_url", takes))
+    Err(wrong("public_url", PUBLIC_URL))
 }

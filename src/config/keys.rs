@@ -70,6 +70,9 @@ pub static KEYS: &[Key] = &[
     key("telemetry.otlp_endpoint", TEXT, "off", "collector that takes traces as OTLP over HTTP: `http://127.0.0.1:4318`"),
     key("telemetry.sampling", PARSED, "`1.0`", "part of the requests that is traced, 0 to 1, where the caller has not decided"),
     key("metrics.listen", TEXT, "off", "address of its own for `/metrics` and `/health`, without a token: only for a network of yours"),
+    key("viewer.listen", TEXT, "off", "address of its own for OHIF, where `viewer.folder` holds its build: `127.0.0.1:8081`"),
+    key("viewer.folder", TEXT, "none", "folder with OHIF's finished build: `dist` of its npm package"),
+    key("viewer.public_url", TEXT, "from each request", "the address that readers see, where a proxy stands in front"),
 ];
 
 impl Key {

@@ -26,7 +26,7 @@ pub use background::{Storage, Worker};
 pub use example::example;
 pub use issuers::IssuerConfig;
 pub use keys::{KEYS, Key};
-pub use sections::{Cors, Limits, Metrics, Traces};
+pub use sections::{Cors, Limits, Metrics, Traces, ViewerAt};
 pub use url::ServiceUrl;
 
 use issuers::WrittenIssuer;
@@ -71,6 +71,8 @@ pub struct Config {
     pub telemetry: Traces,
     /// Where metrics are read.
     pub metrics: Metrics,
+    /// OHIF beside the archive.
+    pub viewer: ViewerAt,
 }
 
 /// Who may sign tokens, and with what the archive signs its own.
@@ -167,6 +169,7 @@ struct Written {
     cors: Cors,
     telemetry: Traces,
     metrics: Metrics,
+    viewer: ViewerAt,
 }
 
 impl Default for Written {
@@ -190,6 +193,7 @@ impl Default for Written {
             cors: Cors::default(),
             telemetry: Traces::default(),
             metrics: Metrics::default(),
+            viewer: ViewerAt::default(),
         }
     }
 }

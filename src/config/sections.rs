@@ -1,4 +1,6 @@
-//! The tables of the configuration: limits, traces, metrics. Each field is a key `table.field`.
+//! The tables of the configuration: limits, traces, metrics, the viewer. Each field is a key `table.field`.
+
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -132,6 +134,18 @@ impl Default for Traces {
             sampling: 1.0,
         }
     }
+}
+
+/// OHIF beside the archive, at an address of its own. It is served where both `listen` and `folder` are set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ViewerAt {
+    /// Its address.
+    pub listen: Option<String>,
+    /// The folder with OHIF's finished build.
+    pub folder: Option<PathBuf>,
+    /// The address that its readers see, where a proxy stands in front.
+    pub public_url: Option<String>,
 }
 
 /// Where metrics are read.

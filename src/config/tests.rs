@@ -139,6 +139,7 @@ fn each_wrong_value_is_one_line_that_names_its_key() {
         ("cors__origins", r#"["*", "https://viewer.example"]"#),
         ("cors__origins", r#"["null"]"#),
         ("cors__credentials", "true"),
+        ("viewer__listen", "9091"),
     ] {
         let line = refusal("", &[(key, value)]);
         assert!(line.contains(&key.replace("__", ".")), "{key}: {line}");

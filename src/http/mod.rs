@@ -23,6 +23,7 @@ pub mod respond;
 pub mod server;
 mod traced;
 pub mod urls;
+pub mod viewer;
 pub mod warning;
 
 use std::sync::Arc;
@@ -39,6 +40,7 @@ use self::cors::Origins;
 use self::limits::{InFlight, RequestLimits};
 use self::metrics::Metrics;
 use self::urls::{Address, Urls};
+use self::viewer::Viewer;
 use crate::archive::Archive;
 use crate::auth::Seal;
 
@@ -97,16 +99,26 @@ impl State {
         self
     }
 
+    /// The same behind another address.
+    #[must_use]
+    pub fn at(&self, address: Address) -> Self {
+        Self {
+            address,
+            ..self.clone()
+        }
+    }
+
     /// The addresses as the caller of `request` sees them (A30).
     pub fn urls(&self, request: &HttpRequest) -> Urls {
         Urls::of(request, &self.address)
     }
 }
 
-/// The application with all its routes.
+/// The application with all its routes; with the viewer's pages in place of our own where there is one.
 pub fn app(
     state: Kura,
     gate: web::Data<Gate>,
+    viewer: Option<Viewer>,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -123,7 +135,10 @@ pub fn app(
         .route("/openapi.json", web::get().to(openapi::serve))
         .service(web::redirect("/docs", "/docs/index.html"))
         .service(SwaggerUi::new("/docs/{_:.*}").config(openapi::swagger()))
-        .configure(page::routes)
+        .configure(move |config| match viewer {
+            Some(viewer) => viewer.routes(config),
+            None => page::routes(config),
+        })
         .default_service(web::to(openapi::no_such_route))
         .wrap(from_fn(methods::answer))
         // R30: a path may end in a slash.

@@ -21,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::caller::Gate;
 use super::dicomweb::stow::admit as admit_store;
+use super::urls::Address;
+use super::viewer::Viewer;
 use super::{Kura, State};
 
 /// Connections that wait to be accepted.
@@ -71,7 +73,18 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?.into_std()
 }
 
-/// Starts the server on `listeners`, and `/metrics` on `metrics`. It runs when it is awaited, until the process is told to
+/// Sockets, and what is answered on each.
+#[derive(Debug)]
+pub struct Doors {
+    /// Everything but the viewer.
+    pub main: Vec<TcpListener>,
+    /// `/metrics` and `/health` alone.
+    pub metrics: Vec<TcpListener>,
+    /// The viewer and all it asks for, with the address that its readers see.
+    pub viewer: Option<(Vec<TcpListener>, Viewer, Address)>,
+}
+
+/// Starts the server on its sockets. It runs when it is awaited, until the process is told to
 /// stop.
 ///
 /// # Errors
@@ -80,8 +93,7 @@ pub fn start(
     state: &Kura,
     gate: &web::Data<Gate>,
     settings: &Settings,
-    listeners: Vec<TcpListener>,
-    metrics: Vec<TcpListener>,
+    doors: Doors,
 ) -> io::Result<Server> {
     let stop = stop(state.stopping.clone(), settings.shutdown_delay)?;
     let mut builder = Server::build()
@@ -90,10 +102,17 @@ pub fn start(
     if let Some(workers) = settings.workers {
         builder = builder.workers(workers);
     }
-    for listener in listeners {
-        builder = serve(builder, state, gate, settings, listener)?;
+    for listener in doors.main {
+        builder = serve(builder, state, gate, settings, (listener, None))?;
     }
-    for listener in metrics {
+    if let Some((listeners, viewer, address)) = doors.viewer {
+        let state = web::Data::new(state.at(address));
+        for listener in listeners {
+            let door = (listener, Some(viewer.clone()));
+            builder = serve(builder, &state, gate, settings, door)?;
+        }
+    }
+    for listener in doors.metrics {
         builder = serve_metrics(builder, state, settings, listener)?;
     }
     Ok(builder.run())
@@ -130,7 +149,7 @@ fn serve(
     state: &Kura,
     gate: &web::Data<Gate>,
     settings: &Settings,
-    listener: TcpListener,
+    (listener, viewer): (TcpListener, Option<Viewer>),
 ) -> io::Result<ServerBuilder> {
     let address = listener.local_addr()?;
     let draining = builder.graceful_shutdown_signal();
@@ -138,7 +157,7 @@ fn serve(
     builder.listen("kura", listener, move || {
         let draining = draining.clone();
         let (door, stores) = (gate.clone(), state.clone());
-        let app = super::app(state.clone(), gate.clone())
+        let app = super::app(state.clone(), gate.clone(), viewer.clone())
             .into_factory()
             .map_err(|error: actix_web::Error| error.error_response());
         HttpService::build()

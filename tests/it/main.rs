@@ -25,6 +25,7 @@ mod fuzzed;
 mod harness;
 mod identity;
 mod jobs;
+mod ohif;
 mod openapi;
 mod operations;
 mod python_client;
