@@ -10,6 +10,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::Kura;
 use super::caller::Caller;
+use super::dicomweb::shapes::Refused;
 use crate::auth::{Scope, ScopeName};
 use crate::error::{Error, Result};
 
@@ -51,7 +52,7 @@ impl ScopeName for AdminPolicy {
     operation_id = "metrics",
     responses(
         (status = 200, content_type = "text/plain", body = String, description = "Metrics in the text format of Prometheus"),
-        (status = 404, description = "The token is not of the administrative surface", content_type = "application/problem+json", body = super::problem::Problem)
+        Refused
     ),
     security(("bearer" = []))
 )]

@@ -31,6 +31,7 @@ mod operations;
 mod python_client;
 mod reindex;
 mod replicas;
+mod schemathesis;
 mod storage;
 mod tidy;
 mod visibility;

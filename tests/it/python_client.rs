@@ -9,7 +9,7 @@ use crate::harness::Server;
 const CALLS: usize = 60;
 
 /// A Python with the packages of `tests/python/requirements.txt`: `KURA_TEST_PYTHON`, else the one in `.venv`.
-fn python() -> Option<PathBuf> {
+pub fn python() -> Option<PathBuf> {
     let given = std::env::var_os("KURA_TEST_PYTHON").map(PathBuf::from);
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let python = given.unwrap_or_else(|| root.join(".venv/bin/python"));

@@ -15,6 +15,7 @@ use crate::auth::{LifecycleRead, OfObject};
 use crate::error::{Error, Kind, Result};
 use crate::http::Kura;
 use crate::http::caller::Caller;
+use crate::http::dicomweb::shapes::Refused;
 use crate::http::problem::Problem;
 use crate::index::jobs::{JobCount, JobCursor, JobRow, Wanted};
 use crate::model::{JobId, JobState, Timestamp};
@@ -38,6 +39,7 @@ pub(super) struct JobQuery {
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u64>,
     /// Where the page before ended: its `nextCursor`.
+    #[param(min_length = 1)]
     cursor: Option<String>,
 }
 
@@ -103,8 +105,7 @@ pub(super) struct JobTotal {
     tag = "jobs", operation_id = "listJobs", params(JobQuery),
     responses(
         (status = 200, body = JobPage, description = "A page of jobs"),
-        (status = 400, body = Problem, content_type = "application/problem+json", description = "A parameter that cannot be read"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "Not for this caller")
+        Refused
     ),
     security(("bearer" = []))
 )]
@@ -135,7 +136,7 @@ pub(super) async fn list_jobs(
     tag = "jobs", operation_id = "showJob", params(("job" = Uuid, Path, description = "Key of the job")),
     responses(
         (status = 200, body = Job, description = "The job"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "Not there, or not for this caller")
+        Refused
     ),
     security(("bearer" = []))
 )]
@@ -156,8 +157,7 @@ pub(super) async fn show_job(
     tag = "jobs", operation_id = "restartJob", params(("job" = Uuid, Path, description = "Key of the job")),
     responses(
         (status = 200, body = Job, description = "The job, due now; done, where the same work was due already"),
-        (status = 403, body = Problem, content_type = "application/problem+json", description = "The scope lifecycle.manage is missing"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "Not there, or not for this caller"),
+        Refused,
         (status = 409, body = Problem, content_type = "application/problem+json", description = "The job is not dead")
     ),
     security(("bearer" = []))

@@ -15,6 +15,7 @@ use crate::http::Kura;
 use crate::http::caller::{Caller, Gate};
 use crate::http::credential::LINK;
 use crate::http::dicomweb::shapes::Refused;
+use crate::http::problem::Problem;
 use crate::model::{InstancePath, SeriesUid, SopInstanceUid, StudyUid, Timestamp};
 
 /// One kind of resource that a link can name.
@@ -60,7 +61,13 @@ pub(crate) struct MadeLink {
     tag = "sign-in",
     operation_id = "createLink",
     request_body = LinkRequest,
-    responses((status = 201, body = MadeLink, description = "made"), Refused),
+    responses(
+        (status = 201, body = MadeLink, description = "made"),
+        Refused,
+        (status = 413, body = Problem, content_type = "application/problem+json", description = "Too long"),
+        (status = 415, body = Problem, content_type = "application/problem+json", description = "The body is no JSON"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "Nothing that a link can name")
+    ),
     security(("bearer" = []))
 )]
 #[post("/links")]

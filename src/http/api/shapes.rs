@@ -16,8 +16,10 @@ pub struct ListParams {
     /// `binned`, `approved`, `restored` or `erased`.
     state: Option<String>,
     /// So many at most, 1 to 200; 50 where nothing is said.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u64>,
     /// `nextCursor` of the page before.
+    #[param(min_length = 1)]
     cursor: Option<String>,
 }
 

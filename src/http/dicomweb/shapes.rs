@@ -157,8 +157,10 @@ pub enum Removed {
 #[into_params(parameter_in = Query)]
 pub struct SearchParams {
     /// Results at most.
+    #[param(format = "uint64")]
     limit: Option<u32>,
     /// Results passed over.
+    #[param(format = "uint64")]
     offset: Option<u64>,
     /// Attributes to be shown, separated by commas, or `all`.
     includefield: Option<String>,
@@ -169,6 +171,7 @@ pub struct SearchParams {
     /// Attributes that order the results, separated by commas, a minus before one that descends.
     orderby: Option<String>,
     /// Where the page begins: from the `Link` with `rel="next"` of the answer before, in place of an offset.
+    #[param(min_length = 1)]
     cursor: Option<String>,
     /// The status of an answer without results: 204, or 200 with an empty list.
     empty: Option<u16>,
