@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::stream::{self, StreamExt};
+use futures::stream::{self, BoxStream, StreamExt};
 use memchr::memmem;
 
 use super::Archive;
@@ -18,13 +18,16 @@ use super::walk::Walk;
 use crate::auth::Access;
 use crate::error::{Error, Result};
 use crate::index::catalog::{Instance, PieceRef, Scope, Visible};
-use crate::model::SeriesUid;
+use crate::model::{InstancePath, SeriesUid};
 use crate::storage::gzip::GzipArray;
 use crate::storage::metadata::MAX_HEAD_BYTES;
 use crate::storage::{BlobRef, Piece, inflate};
 
 /// A block is small, or one head; deflated it is smaller still.
 pub(super) const MAX_BLOCK_BYTES: usize = MAX_HEAD_BYTES;
+
+/// The metadata of instances, each with its address and as a JSON object.
+pub type HeadStream = BoxStream<'static, Result<(InstancePath, Vec<u8>)>>;
 
 /// How metadata leave.
 pub enum Metadata {
@@ -71,20 +74,37 @@ impl Archive {
                 return Ok(self.untouched(pieces.collect()));
             }
         }
+        let heads = self.heads(access, scope, base_url).await?;
+        let objects = heads.enumerate().map(|(at, head)| {
+            let (_, mut object) = head?;
+            object.insert(0, if at == 0 { b'[' } else { b',' });
+            Ok(Bytes::from(object))
+        });
+        let end = stream::iter([Ok(Bytes::from_static(b"]"))]);
+        Ok(Metadata::Plain(objects.chain(end).boxed()))
+    }
+
+    /// The metadata of what `scope` names one by one, each an object. There is at least one.
+    ///
+    /// # Errors
+    /// As [`metadata`](Self::metadata).
+    pub async fn heads(
+        &self,
+        access: &Arc<Access>,
+        scope: Scope,
+        base_url: &str,
+    ) -> Result<HeadStream> {
         let heads = Heads {
             archive: self.clone(),
             instances: self.walk(access, scope).await?,
             base_url: base_url.to_owned(),
             block: None,
-            is_first: true,
         };
-        let array = stream::try_unfold(Some(heads), |heads| async move {
-            match heads {
-                Some(heads) => heads.next().await,
-                None => Ok(None),
-            }
+        let heads = stream::try_unfold(heads, |mut heads| async move {
+            let next = heads.next().await?;
+            Ok(next.map(|head| (head, heads)))
         });
-        Ok(Metadata::Plain(array.boxed()))
+        Ok(heads.boxed())
     }
 
     /// Stored pieces as one gzip member.
@@ -135,20 +155,22 @@ struct Heads {
     base_url: String,
     /// The block that was read last: instances of a series share one.
     block: Option<(String, Range<u64>, Bytes)>,
-    is_first: bool,
 }
 
 impl Heads {
-    async fn next(mut self) -> Result<Option<(Bytes, Option<Self>)>> {
+    async fn next(&mut self) -> Result<Option<(InstancePath, Vec<u8>)>> {
         let Some(instance) = self.instances.next().await? else {
-            return Ok(Some((Bytes::from_static(b"]"), None)));
+            return Ok(None);
         };
         let head = self.head(&instance).await?;
         let mut out = Vec::with_capacity(head.len() + 64);
-        out.push(if self.is_first { b'[' } else { b',' });
         rebase(&head, &instance.base_url, &self.base_url, &mut out);
-        self.is_first = false;
-        Ok(Some((Bytes::from(out), Some(self))))
+        let path = InstancePath {
+            study: instance.study.clone(),
+            series: instance.series.clone(),
+            instance: instance.instance.clone(),
+        };
+        Ok(Some((path, out)))
     }
 
     /// The stored head of an instance.

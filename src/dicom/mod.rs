@@ -18,4 +18,6 @@ pub mod scan;
 pub mod store_response;
 pub mod swap;
 pub mod transcode;
+pub mod visit;
 pub mod window;
+pub mod xml;

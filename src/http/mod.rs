@@ -6,6 +6,7 @@ pub mod caller;
 pub mod cors;
 mod counted;
 mod credential;
+pub mod data_sets;
 pub mod dicomweb;
 pub mod expand;
 mod health;

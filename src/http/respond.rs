@@ -13,26 +13,11 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-use super::accept::{Accept, Offer};
 use super::multipart::write::{Boundary, PART_END};
 use super::problem::VARY_BY;
 use crate::archive::retrieve::ByteStream;
 use crate::error::Result;
 use crate::model::Timestamp;
-
-/// The media type of DICOM JSON, without a charset: clients compare the whole text (J24).
-pub const DICOM_JSON: &str = "application/dicom+json";
-/// What some clients ask for in its place (N18).
-const JSON: &str = "application/json";
-
-/// The media type in which JSON leaves.
-///
-/// # Errors
-/// `Kind::NotAcceptable` if the caller takes neither form.
-pub fn dicom_json(accept: &Accept) -> Result<&'static str> {
-    let offers = [Offer::single(DICOM_JSON), Offer::single(JSON)];
-    Ok(accept.choose(&offers)?.media_type)
-}
 
 /// An instant as `/api/v1` writes it (RFC 3339, UTC).
 pub fn rfc3339(at: Timestamp) -> String {

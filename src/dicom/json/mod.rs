@@ -11,16 +11,21 @@
 
 mod attributes;
 mod instance;
+mod lex;
 #[cfg(test)]
 pub(in crate::dicom) mod made;
 mod private;
 mod read;
 mod values;
+mod walk;
 
 pub use attributes::write_attributes;
 pub use instance::{At, Notes, write_head};
 pub use read::{IndexedHead, read_head};
 pub use values::escape;
+pub use walk::{data_sets, walk};
+
+pub(in crate::dicom) use private::creator_of;
 
 use crate::model::Tag;
 

@@ -35,7 +35,7 @@ static TABLE: &[Row] = &[
 ];
 
 /// The element in which the block of a private element is reserved (PS3.5 7.8.1); `None` for other elements.
-pub(super) fn creator_of(tag: Tag) -> Option<Tag> {
+pub(in crate::dicom) fn creator_of(tag: Tag) -> Option<Tag> {
     let Tag(group, element) = tag;
     let block = element >> 8;
     (group & 1 == 1 && (0x10..=0xFF).contains(&block)).then_some(Tag(group, block))

@@ -2,16 +2,20 @@
 
 use actix_web::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use actix_web::{HttpRequest, HttpResponse, get, web};
+use futures::stream::{StreamExt, TryStreamExt};
 
 use super::paths::{InstanceNames, SeriesNames, StudyNames};
 use super::shapes::{self, InstanceParams, Refused, SeriesParams, StudyParams};
-use crate::archive::metadata::Metadata;
+use crate::archive::metadata::{HeadStream, Metadata};
 use crate::auth::{DicomRead, OfObject};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::accept::Accept;
 use crate::http::caller::Caller;
+use crate::http::data_sets::{self, Count, Form};
+use crate::http::urls::Urls;
 use crate::http::{Kura, respond};
 use crate::index::catalog::Scope;
+use crate::model::InstancePath;
 
 /// Retrieve the metadata of a study.
 #[utoipa::path(tag = "WADO-RS", operation_id = "retrieveStudyMetadata", params(StudyParams), responses(shapes::Metadata, Refused), security(("bearer" = [])))]
@@ -76,14 +80,23 @@ async fn answer(
     request: &HttpRequest,
     scope: Scope,
 ) -> Result<HttpResponse> {
-    let base = kura.urls(request).root();
+    let count = match scope.instance {
+        Some(_) => Count::One,
+        None => Count::Many,
+    };
+    let form = data_sets::form(accept, count);
+    let urls = kura.urls(request);
+    let (access, base) = (caller.access(), urls.root());
+    if let Ok(Form::Parts | Form::Xml) = form {
+        let heads = kura.archive.heads(&access, scope, &base).await?;
+        return as_xml(heads, form?, urls).await;
+    }
     let gzip = takes_gzip(request);
-    let metadata = kura
-        .archive
-        .metadata(&caller.access(), scope, &base, gzip)
-        .await?;
+    let metadata = kura.archive.metadata(&access, scope, &base, gzip).await?;
     // After visibility, so that an odd Accept learns nothing about what is not there (S11 before S13).
-    let media_type = respond::dicom_json(accept)?;
+    let Form::Json(media_type) = form? else {
+        return Err(Error::not_found());
+    };
     let mut response = HttpResponse::Ok();
     respond::object_headers(&mut response);
     response.content_type(media_type);
@@ -94,6 +107,25 @@ async fn answer(
         }
         Metadata::Plain(bytes) => response.streaming(bytes),
     })
+}
+
+/// One document an instance (J50).
+async fn as_xml(mut heads: HeadStream, form: Form, urls: Urls) -> Result<HttpResponse> {
+    let mut response = HttpResponse::Ok();
+    respond::object_headers(&mut response);
+    let part = move |(path, head): (InstancePath, Vec<u8>)| {
+        data_sets::part(&head, format!("{}/metadata", urls.instance(&path)))
+    };
+    if form == Form::Xml {
+        let head = heads.try_next().await?.ok_or_else(Error::not_found)?;
+        return respond::single(&mut response, part(head)?).await;
+    }
+    let parts = heads.map(move |head| head.and_then(&part));
+    Ok(respond::multipart(
+        &mut response,
+        data_sets::DICOM_XML,
+        parts,
+    ))
 }
 
 /// Whether Accept-Encoding allows gzip with a weight above zero (RFC 9110 12.5.3).

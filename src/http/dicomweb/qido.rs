@@ -13,6 +13,7 @@ use crate::dicom::query::decode::pairs;
 use crate::error::{Error, Result};
 use crate::http::accept::Accept;
 use crate::http::caller::Caller;
+use crate::http::data_sets::{self, Count, Form};
 use crate::http::urls::Urls;
 use crate::http::warning::warning;
 use crate::http::{Kura, respond};
@@ -157,13 +158,15 @@ impl Search<'_> {
         study: Option<StudyUid>,
         series: Option<SeriesUid>,
     ) -> Result<HttpResponse> {
-        let media_type = respond::dicom_json(self.accept)?;
+        let form = data_sets::form(self.accept, Count::Many)?;
         let query = Query::parse(level, study, series, self.request.query_string())?;
         let place = self.place(&query)?;
         let catalog = self.kura.archive.catalog(self.caller);
         let page = catalog.search(&query, place.as_ref()).await?;
         let urls = self.kura.urls(self.request);
-        let is_list = !page.rows.is_empty() || query.empty_is_list;
+        let is_none = page.rows.is_empty();
+        // A message of no parts is none: in XML nothing is 204 whatever is asked for.
+        let is_list = !is_none || query.empty_is_list && form != Form::Parts;
         let mut response = if is_list {
             HttpResponse::Ok()
         } else {
@@ -184,11 +187,24 @@ impl Search<'_> {
         if !is_list {
             return Ok(response.finish());
         }
+        let rows = rows(page.rows, urls);
+        let Form::Json(media_type) = form else {
+            let parts = rows.map(|row| data_sets::part(&row, String::new()));
+            return Ok(respond::multipart(
+                &mut response,
+                data_sets::DICOM_XML,
+                stream::iter(parts),
+            ));
+        };
         response.content_type(media_type);
-        if page.rows.is_empty() {
-            return Ok(response.body("[]"));
-        }
-        Ok(response.streaming(rows(page.rows, urls)))
+        // Written as they are sent (J25).
+        let rows = rows.enumerate().map(|(at, mut row)| {
+            row.insert(0, if at == 0 { b'[' } else { b',' });
+            Ok::<_, Error>(Bytes::from(row))
+        });
+        let end = if is_none { "[]" } else { "]" };
+        let end = [Ok(Bytes::from_static(end.as_bytes()))];
+        Ok(response.streaming(stream::iter(rows.chain(end))))
     }
 
     /// The place that a cursor names. One that was not made here for this search and this facility is refused (Q98).
@@ -264,21 +280,16 @@ fn warnings(query: &Query, page: &Page) -> Vec<String> {
     query.warnings.iter().cloned().chain(more).collect()
 }
 
-/// The rows as one JSON array, written as they are sent (J25).
-fn rows(rows: Vec<Found>, urls: Urls) -> impl futures::Stream<Item = Result<Bytes, Error>> {
-    let last = rows.len() - 1;
-    stream::iter(rows.into_iter().enumerate().map(move |(at, mut found)| {
+/// The rows as JSON objects.
+fn rows(rows: Vec<Found>, urls: Urls) -> impl Iterator<Item = Vec<u8>> {
+    rows.into_iter().map(move |mut found| {
         found
             .attributes
             .put(RETRIEVE_URL, VR::UR, retrieve_url(&found, &urls));
         let mut out = Vec::with_capacity(1024);
-        out.push(if at == 0 { b'[' } else { b',' });
         json::write_attributes(&found.attributes, &mut out);
-        if at == last {
-            out.push(b']');
-        }
-        Ok(Bytes::from(out))
-    }))
+        out
+    })
 }
 
 fn retrieve_url(found: &Found, urls: &Urls) -> String {

@@ -17,10 +17,11 @@ use crate::dicom::store_response::{self, StoreOutcome, is_all_refused};
 use crate::error::{Error, Kind, Result};
 use crate::http::accept::Accept;
 use crate::http::caller::{Caller, Gate};
+use crate::http::data_sets::{self, Count, DICOM_JSON, DICOM_XML, Form};
 use crate::http::expand::{Body, Coding, too_long};
 use crate::http::multipart::{Event, Reader, RelatedType};
 use crate::http::urls::Urls;
-use crate::http::{Kura, State, problem, respond};
+use crate::http::{Kura, State, problem};
 use crate::model::{StudyPath, StudyUid};
 
 /// Store instances.
@@ -74,7 +75,7 @@ pub(crate) async fn store_into_study(
 }
 
 /// What a request carries.
-enum Form {
+enum Carried {
     /// Parts between boundaries.
     Multipart(Box<Reader>),
     /// One file.
@@ -83,7 +84,7 @@ enum Form {
 
 /// How a store is read, as far as its head tells.
 struct Plan {
-    form: Form,
+    form: Carried,
     coding: Coding,
     /// The longest body, expanded.
     limit: Option<u64>,
@@ -139,7 +140,7 @@ pub(in crate::http) async fn admit(
     }
     let access = gate.access(headers).await?;
     let grant = access.may_store_into_own()?;
-    respond::dicom_json(&Accept::of(headers, query))?;
+    data_sets::form(&Accept::of(headers, query), Count::Answer)?;
     Plan::of(headers, state, &grant)?;
     Ok(())
 }
@@ -153,7 +154,7 @@ async fn receive(
     study: Option<StudyUid>,
 ) -> Result<HttpResponse> {
     let grant: StoreGrant = caller.may_store_into_own()?;
-    respond::dicom_json(accept)?;
+    let answered = data_sets::form(accept, Count::Answer)?;
     let plan = Plan::of(request.headers(), kura, &grant)?;
     let urls = kura.urls(request);
     let options = Options {
@@ -164,11 +165,11 @@ async fn receive(
     let idle = Duration::from_secs(kura.archive.limits().body_idle_s);
     let body = Body::new(body, plan.coding, plan.limit, idle)?;
     let broken = match plan.form {
-        Form::Multipart(reader) => {
+        Carried::Multipart(reader) => {
             let parts = kura.archive.limits().parts;
             pump_parts(&ingest, *reader, body, parts).await
         }
-        Form::Single => pump_single(&ingest, body).await,
+        Carried::Single => pump_single(&ingest, body).await,
     };
     let outcomes = ingest.finish().await?;
     // A body that is no multipart at all is 400; one that breaks off after complete parts is answered for those (T40, T52).
@@ -190,13 +191,12 @@ async fn receive(
             "the quota of the facility is used up",
         ));
     }
-    Ok(answer(&urls, &outcomes))
+    answer(&urls, &outcomes, answered)
 }
 
-fn answer(urls: &Urls, outcomes: &[StoreOutcome]) -> HttpResponse {
+fn answer(urls: &Urls, outcomes: &[StoreOutcome], form: Form) -> Result<HttpResponse> {
     let status = store_response::status(outcomes);
     let mut response = HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::OK));
-    response.content_type(respond::DICOM_JSON);
     if let Some(study) = store_response::shared_study(outcomes) {
         response.insert_header((
             "Location",
@@ -205,11 +205,18 @@ fn answer(urls: &Urls, outcomes: &[StoreOutcome]) -> HttpResponse {
             }),
         ));
     }
-    response.body(store_response::build(&urls.root(), outcomes))
+    let json = store_response::build(&urls.root(), outcomes);
+    Ok(match form {
+        Form::Json(_) => response.content_type(DICOM_JSON).body(json),
+        Form::Xml | Form::Parts => {
+            let document = data_sets::document(&json)?;
+            response.content_type(DICOM_XML).body(document)
+        }
+    })
 }
 
 /// The form that Content-Type names (T01, T02, T05, T08).
-fn form(headers: &HeaderMap) -> Result<Form> {
+fn form(headers: &HeaderMap) -> Result<Carried> {
     let content_type = headers.get("content-type").and_then(|v| v.to_str().ok());
     let unsupported = || {
         let forms = [
@@ -224,7 +231,7 @@ fn form(headers: &HeaderMap) -> Result<Form> {
     let content_type = content_type.ok_or_else(unsupported)?;
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if media_type.eq_ignore_ascii_case("application/dicom") {
-        return Ok(Form::Single);
+        return Ok(Carried::Single);
     }
     if !media_type.eq_ignore_ascii_case("multipart/related") {
         return Err(unsupported());
@@ -236,7 +243,7 @@ fn form(headers: &HeaderMap) -> Result<Form> {
             error
         }
     })?;
-    Ok(Form::Multipart(Box::new(Reader::new(&related.boundary))))
+    Ok(Carried::Multipart(Box::new(Reader::new(&related.boundary))))
 }
 
 /// The next bytes of the body. What is too long is told to the task as well, so that the part in flight is answered for.

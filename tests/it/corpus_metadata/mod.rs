@@ -10,12 +10,12 @@ use serde_json::Value;
 
 use self::compare::{Bulk, Comparison};
 use self::rules::RULES;
-use crate::harness::Server;
 use crate::harness::corpus::{self, Spread, Stored};
+use crate::harness::{Server, native};
 
 /// Slow: 427 files are stored and asked for, and their bulk data with them.
 #[tokio::test]
-async fn j01_metadata_says_what_independent_programs_read() {
+async fn j01_j54_metadata_says_what_independent_programs_read() {
     let Some(entries) = corpus::manifest() else {
         return;
     };
@@ -46,6 +46,27 @@ async fn j01_metadata_says_what_independent_programs_read() {
         };
         assert_eq!(instances.len(), 1, "{}", entry.file);
         let ours = instances[0].as_object().unwrap();
+        let xml = server
+            .get_as(
+                &format!("{}/metadata", at.path),
+                &at.token,
+                "application/dicom+xml",
+            )
+            .await;
+        assert_eq!(xml.header("content-type"), "application/dicom+xml");
+        let (as_xml, as_json) = (
+            native::data_set(&xml.text()),
+            native::comparable(&instances[0]),
+        );
+        for (tag, attribute) in as_json.as_object().unwrap() {
+            assert_eq!(
+                as_xml.get(tag),
+                Some(attribute),
+                "J54: {} {tag}",
+                entry.file
+            );
+        }
+        assert_eq!(as_xml, as_json, "J54: {}", entry.file);
         let syntax = entry.field("transfer_syntax_uid");
         comparison.data_sets(&entry.file, syntax, ours, &oracle::data_set(entry));
         for bulk in std::mem::take(&mut comparison.bulk) {

@@ -12,3 +12,4 @@ mod stow;
 mod stow_rules;
 mod stow_wire;
 mod wado;
+mod xml;

@@ -7,6 +7,7 @@ pub mod corpus;
 pub mod instance;
 pub mod load;
 pub mod multipart;
+pub mod native;
 pub mod proxy;
 pub mod server;
 pub mod watched;
