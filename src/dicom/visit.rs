@@ -108,13 +108,18 @@ pub(in crate::dicom) mod told {
     #[derive(Default)]
     pub(in crate::dicom) struct Told(pub(in crate::dicom) String, bool);
 
+    impl Told {
+        fn put(&mut self, text: &str) {
+            self.0.push_str(text);
+        }
+    }
+
     impl Visitor for Told {
         fn attribute(&mut self, named: Named<'_>) -> Result<()> {
             let Tag(group, element) = named.tag;
-            self.0
-                .push_str(&format!("{group:04X}{element:04X} {}", named.vr));
+            self.put(&format!("{group:04X}{element:04X} {}", named.vr));
             if let Some(creator) = named.creator {
-                self.0.push_str(&format!(" ({creator})"));
+                self.put(&format!(" ({creator})"));
             }
             self.1 = true;
             Ok(())
@@ -126,9 +131,9 @@ pub(in crate::dicom) mod told {
             match value {
                 Value::None => self.0.push('-'),
                 Value::Text(text) => self.0.push_str(text),
-                Value::Name([a, b, c]) => self.0.push_str(&format!("{a}={b}={c}")),
-                Value::Inline(base64) => self.0.push_str(&format!("#{base64}")),
-                Value::Bulk(uri) => self.0.push_str(&format!("@{uri}")),
+                Value::Name([a, b, c]) => self.put(&format!("{a}={b}={c}")),
+                Value::Inline(base64) => self.put(&format!("#{base64}")),
+                Value::Bulk(uri) => self.put(&format!("@{uri}")),
             }
             Ok(())
         }

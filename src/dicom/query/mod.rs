@@ -33,11 +33,16 @@ pub enum Test {
     Numbers(Vec<i64>),
     /// A closed range of dates or times, normalised to the index's form: `YYYYMMDD`, `HHMMSS.FFFFFF`. `None` is open.
     Range(Option<String>, Option<String>),
+    /// An interval of a date and the time beside it, normalised the same way (Q27); of a day given, the time is given too.
+    Moments(Option<Moment>, Option<Moment>),
     /// A person name: one folded pattern for any group, or one for each.
     Name(NameTest),
     /// Absent or empty (Q36).
     Empty,
 }
+
+/// A date and a time of day, in the index's form.
+pub type Moment = (String, String);
 
 /// Patterns for a person name, folded by `person_name::fold`; wildcards are kept.
 #[derive(Clone, Debug, PartialEq)]

@@ -71,7 +71,7 @@ impl Query {
             cursor,
             empty_is_list,
             identity: asked.identity(),
-            warnings: asked.warnings(&matches),
+            warnings: asked.warnings(),
             matches,
             fields: asked.fields(level, no_defaults),
         })
@@ -283,7 +283,14 @@ impl Asked {
     /// The conditions. Every key that this level has is shown as well (Q05, Q67).
     fn matches(&mut self, level: Level, how: How) -> Result<Vec<Match>> {
         let mut matches = Vec::new();
+        let intervals = self.intervals(level, how);
         for (tag, values) in &self.keys {
+            if let Some((row, test)) = intervals.get(tag) {
+                // The whole interval is a test of the date; the time beside it is shown and tests nothing more.
+                self.fields.push(*tag);
+                matches.extend(test.iter().cloned().map(|test| Match { row, test }));
+                continue;
+            }
             let Some(row) = matched_row(level, *tag) else {
                 self.fields.push(*tag);
                 if values.iter().any(|value| !value.trim().is_empty()) {
@@ -296,6 +303,32 @@ impl Asked {
             matches.extend(tests.into_iter().map(|test| Match { row, test }));
         }
         Ok(matches)
+    }
+
+    /// Ranges of dates with a range of times beside them, which are one interval (Q27): the test at the date, none at the time.
+    fn intervals(&self, level: Level, how: How) -> BTreeMap<Tag, (&'static Row, Option<Test>)> {
+        let mut intervals = BTreeMap::new();
+        if how.empty {
+            return intervals;
+        }
+        let one = |tag: &Tag| match self.keys.get(tag).map(Vec::as_slice) {
+            Some([value]) => Some(value.as_str()),
+            Some(_) | None => None,
+        };
+        for tag in self.keys.keys() {
+            let found = || {
+                let date = matched_row(level, *tag).filter(|row| row.matching == Matching::Date)?;
+                let stem = date.keyword.strip_suffix("Date")?;
+                let time = row_of(tag_of(&format!("{stem}Time"))?)?;
+                let (from, to) = when::moments(one(&date.tag)?, one(&time.tag)?)?;
+                Some((date, time, Test::Moments(from, to)))
+            };
+            if let Some((date, time, test)) = found() {
+                intervals.insert(date.tag, (date, Some(test)));
+                intervals.insert(time.tag, (time, None));
+            }
+        }
+        intervals
     }
 
     /// What is shown: nothing of a lower level (Q81), each attribute once.
@@ -311,7 +344,7 @@ impl Asked {
         }
     }
 
-    fn warnings(&self, matches: &[Match]) -> Vec<String> {
+    fn warnings(&self) -> Vec<String> {
         let named = [
             ("these names are unknown and were ignored", &self.unknown),
             (
@@ -321,11 +354,9 @@ impl Asked {
             ("these are not offered and were ignored", &self.not_offered),
             ("these order nothing here and were ignored", &self.unordered),
         ];
-        let combined = "these dates and times were matched each by itself, not as one interval";
         named
             .into_iter()
             .filter_map(|(reason, names)| warning(reason, names))
-            .chain(warning(combined, &split_intervals(matches)))
             .collect()
     }
 }
@@ -358,7 +389,12 @@ fn check_days(matches: &[Match]) -> Result<()> {
     const MOST: usize = 10;
     let is_long = |found: &&Match| match &found.test {
         Test::OneOf(days) => found.row.matching == Matching::Date && days.len() > MOST,
-        Test::Like(_) | Test::Numbers(_) | Test::Range(..) | Test::Name(_) | Test::Empty => false,
+        Test::Like(_)
+        | Test::Numbers(_)
+        | Test::Range(..)
+        | Test::Moments(..)
+        | Test::Name(_)
+        | Test::Empty => false,
     };
     match matches.iter().find(is_long) {
         None => Ok(()),
@@ -367,26 +403,6 @@ fn check_days(matches: &[Match]) -> Result<()> {
             found.row.keyword
         ))),
     }
-}
-
-/// Pairs of a date over more than one day and a time, which the standard wants as one interval (Q27).
-fn split_intervals(matches: &[Match]) -> Vec<String> {
-    let is_over_days = |found: &&Match| match &found.test {
-        Test::Range(from, to) => from != to,
-        Test::OneOf(_) | Test::Like(_) | Test::Numbers(_) | Test::Name(_) | Test::Empty => false,
-    };
-    let times = matches
-        .iter()
-        .filter(|found| found.row.matching == Matching::Time);
-    times
-        .filter_map(|time| {
-            let stem = time.row.keyword.strip_suffix("Time")?;
-            let date = tag_of(&format!("{stem}Date"))?;
-            let date = matches.iter().find(|found| found.row.tag == date);
-            date.filter(is_over_days).map(|date| date.row.keyword)
-        })
-        .map(str::to_owned)
-        .collect()
 }
 
 fn spelled(tag: Tag) -> String {

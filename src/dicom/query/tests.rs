@@ -156,17 +156,19 @@ fn q13_a_thousand_uids_are_one_list() {
 }
 
 #[test]
-fn q27_a_date_range_with_a_time_is_not_yet_one_interval_and_says_so() {
-    let query = studies("StudyDate=20240101-20240102&StudyTime=10-11");
-    assert_eq!(
-        query.warnings,
-        ["these dates and times were matched each by itself, not as one interval: StudyDate"]
+fn q27_a_range_of_dates_and_one_of_times_are_one_interval() {
+    let query = studies("StudyDate=20240101-20240102&StudyTime=2200-0200");
+    let moment = |day: &str, time: &str| Some((day.to_owned(), time.to_owned()));
+    let test = Test::Moments(
+        moment("20240101", "220000.000000"),
+        moment("20240102", "020059.999999"),
     );
-    assert!(
-        studies("StudyDate=20240101&StudyTime=10-11")
-            .warnings
-            .is_empty()
-    );
+    assert_eq!(matched(&query), [("StudyDate", &test)]);
+    assert!(query.fields.tags.len() == 2 && query.warnings.is_empty());
+    let single = studies("StudyDate=20240101-20240102&StudyTime=10");
+    assert_eq!(matched(&single).len(), 2);
+    refuse("StudyDate=20240101&StudyTime=2200-0200");
+    refuse("StudyDate=20240101-20240101&StudyTime=2200-0200");
 }
 
 #[test]

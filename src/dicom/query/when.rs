@@ -9,6 +9,8 @@ use std::ops::Range;
 
 use time::{Date, Month};
 
+use super::Moment;
+
 /// The two ends of a range; `None` is open.
 pub(super) type Ends = (Option<String>, Option<String>);
 
@@ -20,6 +22,35 @@ pub(super) fn dates(text: &str) -> Option<Ends> {
 /// A time or a range of times as `HHMMSS.FFFFFF`: a time given to the minute covers its minute.
 pub(super) fn times(text: &str) -> Option<Ends> {
     range(text, time)
+}
+
+/// A range of dates and a range of times of one pair as one interval (Q27): from the first time of the first day to the last
+/// time of the last. `None` if they are not two ranges that fit each other.
+pub(super) fn moments(dates: &str, times: &str) -> Option<(Option<Moment>, Option<Moment>)> {
+    let sides = |text: &str| {
+        let (from, to) = text.split_once('-')?;
+        Some((from.trim().to_owned(), to.trim().to_owned()))
+    };
+    let ((first_day, last_day), (first, last)) = (sides(dates)?, sides(times)?);
+    let moment = |day: &str, clock: &str, is_end: bool| {
+        if day.is_empty() {
+            // A time without a day bounds nothing of an interval.
+            return clock.is_empty().then_some(None);
+        }
+        let (start, end) = match clock {
+            "" => ("000000.000000".to_owned(), "235959.999999".to_owned()),
+            clock => time(clock)?,
+        };
+        Some(Some((date(day)?, if is_end { end } else { start })))
+    };
+    let from = moment(&first_day, &first, false)?;
+    let to = moment(&last_day, &last, true)?;
+    let is_in_order = match (&from, &to) {
+        (Some(from), Some(to)) => from <= to,
+        (None, None) => false,
+        _ => true,
+    };
+    is_in_order.then_some((from, to))
 }
 
 /// One date as `YYYYMMDD`, from that or from `YYYY.MM.DD` of the days before DICOM.
@@ -203,6 +234,46 @@ mod tests {
         check(times, "1030-", "103000.000000", "");
         check(times, "-10", "", "105959.999999");
         check(times, "235960", "235960.000000", "235960.999999");
+    }
+
+    #[test]
+    fn q27_two_ranges_are_one_interval() {
+        let moment = |day: &str, time: &str| Some((day.to_owned(), time.to_owned()));
+        let check = |dates: &str, times: &str, from, to| {
+            assert_eq!(moments(dates, times), Some((from, to)), "{dates} {times}");
+        };
+        let (from, to) = (
+            moment("20240101", "220000.000000"),
+            moment("20240102", "020059.999999"),
+        );
+        check("20240101-20240102", "22-0200", from.clone(), to.clone());
+        check(
+            "2024.01.01-20240102",
+            "22:00-02:00",
+            from.clone(),
+            to.clone(),
+        );
+        check("20240101-", "2200-", from, None);
+        check("-20240102", "-0200", None, to);
+        check(
+            "20240101-20240102",
+            "2200-",
+            moment("20240101", "220000.000000"),
+            moment("20240102", "235959.999999"),
+        );
+        for (dates, times) in [
+            ("20240101-20240101", "22-02"),
+            ("20240102-20240101", "02-22"),
+            ("20240101", "22-02"),
+            ("20240101-20240102", "22"),
+            ("20240101-", "22-02"),
+            ("-20240101", "22-"),
+            ("20240101-20240132", "22-02"),
+            ("20240101-20240102", "22-25"),
+            ("-", "-"),
+        ] {
+            assert_eq!(moments(dates, times), None, "{dates} {times}");
+        }
     }
 
     #[test]

@@ -183,7 +183,7 @@ pub struct SearchParams {
 /// What a search gives.
 #[derive(Debug, IntoResponses)]
 pub enum Searched {
-    /// Results, newest first.
+    /// Results, newest first; also as `multipart/related; type="application/dicom+xml"`, one a part.
     #[response(status = 200, content_type = "application/dicom+json")]
     Found(Vec<DataSet>),
     /// No result.
@@ -194,7 +194,7 @@ pub enum Searched {
 /// What metadata are.
 #[derive(Debug, IntoResponses)]
 pub enum Metadata {
-    /// One data set an instance, bulk data as links.
+    /// One data set an instance, bulk data as links; also as `multipart/related; type="application/dicom+xml"`, one a part.
     #[response(status = 200, content_type = "application/dicom+json")]
     Found(Vec<DataSet>),
 }
@@ -230,7 +230,7 @@ pub enum Octets {
 /// What a store gives.
 #[derive(Debug, IntoResponses)]
 pub enum Stored {
-    /// All instances are stored.
+    /// All instances are stored; the answer is also made as `application/dicom+xml`.
     #[response(status = 200, content_type = "application/dicom+json")]
     All(DataSet),
     /// Some instances are stored, or with warnings.

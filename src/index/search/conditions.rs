@@ -35,6 +35,9 @@ pub(super) fn holds(access: &Access, query: &Query, wanted: &Match) -> Expr {
     {
         return shifted;
     }
+    if let Test::Moments(from, to) = &wanted.test {
+        return zone::in_moments(row, from.as_ref(), to.as_ref());
+    }
     match row.tag {
         // No visible series has one.
         MODALITIES_IN_STUDY if wanted.test == Test::Empty => {
@@ -151,7 +154,7 @@ fn text(row: &Row, column: &Expr, is_multiple: bool, test: &Test) -> Expr {
             .is_null()
             .or(column.clone().eq(columns::NO_NUMBER)),
         Test::Empty => column.clone().is_null().or(column.clone().eq("")),
-        Test::Name(_) => Expr::cust("(1 = 0)"),
+        Test::Name(_) | Test::Moments(..) => Expr::cust("(1 = 0)"),
     }
 }
 

@@ -142,8 +142,13 @@ impl Catalog<'_> {
                 continue;
             }
             let place = place.filter(|place| place.part() == part);
-            let mut page = self.page(query, shown, &narrow.few, part, place)?;
-            page.limit(missing).offset(signed_offset(offset));
+            let page = if offset > 0 {
+                self.page_at(query, shown, &narrow.few, part, (missing, offset))?
+            } else {
+                let mut page = self.page(query, shown, &narrow.few, part, place)?;
+                page.limit(missing);
+                page
+            };
             let found = self.index.reader.query_all(&page).await.map_err(failed)?;
             if !found.is_empty() {
                 offset = 0;
@@ -198,6 +203,46 @@ impl Catalog<'_> {
         fields::select(&mut page, self.access, query, shown);
         order::keep_to(&mut page, self.access, query, part, place, !lead.is_empty())?;
         order::apply(&mut page, self.access, query, part);
+        Ok(page)
+    }
+
+    /// A page behind so many rows: which rows it holds is settled first and without its columns, of which some count, so that
+    /// nothing is counted for what is passed over.
+    fn page_at(
+        &self,
+        query: &Query,
+        shown: &[&'static Row],
+        lead: &[Expr],
+        part: Part,
+        (limit, offset): (u64, u64),
+    ) -> Result<SelectStatement> {
+        let mut rows = matching(self.access, query, lead);
+        order::keep_to(&mut rows, self.access, query, part, None, !lead.is_empty())?;
+        order::apply(&mut rows, self.access, query, part);
+        rows.limit(limit).offset(signed_offset(offset));
+        let mut page = Sql::select();
+        let mut same = Expr::col(("s", "study_id")).equals(("p", "study_id"));
+        rows.column(("s", "study_id"));
+        if query.level >= Level::Series {
+            rows.column(("r", "series_id"));
+        }
+        if query.level == Level::Instance {
+            rows.column(("i", "instance_id"));
+        }
+        page.from_subquery(rows, "p");
+        page.join_as(JoinType::InnerJoin, "study", "s", same);
+        if query.level >= Level::Series {
+            same = Expr::col(("r", "series_id")).equals(("p", "series_id"));
+            page.join_as(JoinType::InnerJoin, "series", "r", same);
+        }
+        if query.level == Level::Instance {
+            same = Expr::col(("i", "study_id"))
+                .equals(("p", "study_id"))
+                .and(Expr::col(("i", "instance_id")).equals(("p", "instance_id")));
+            page.join_as(JoinType::InnerJoin, "instance", "i", same);
+        }
+        fields::select(&mut page, self.access, query, shown);
+        order::again(&mut page, self.access, query, part);
         Ok(page)
     }
 

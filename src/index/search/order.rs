@@ -87,6 +87,16 @@ struct Term {
     is_number: bool,
 }
 
+impl Term {
+    fn order(&self) -> Order {
+        if self.descending {
+            Order::Desc
+        } else {
+            Order::Asc
+        }
+    }
+}
+
 /// The parts of a search, in their order.
 pub(super) fn parts(query: &Query) -> &'static [Part] {
     if query.order.is_empty() {
@@ -116,12 +126,17 @@ pub(super) fn apply(page: &mut SelectStatement, access: &Access, query: &Query, 
             term.expr.clone()
         };
         page.expr_as(key, alias(at));
-        let order = if term.descending {
-            Order::Desc
-        } else {
-            Order::Asc
-        };
+        let order = term.order();
         page.order_by_expr(term.expr, order);
+    }
+}
+
+/// The same around a statement `p` to which [`apply`] gave its order.
+pub(super) fn again(page: &mut SelectStatement, access: &Access, query: &Query, part: Part) {
+    for (at, term) in terms(access, query, part).into_iter().enumerate() {
+        let key = Expr::col(("p", alias(at)));
+        page.expr_as(key.clone(), alias(at));
+        page.order_by_expr(key, term.order());
     }
 }
 

@@ -9,7 +9,7 @@ use time::{Date, Duration, Month, PrimitiveDateTime, Time};
 use super::alias;
 use super::conditions::{self, any_of, in_range};
 use crate::dicom::dictionary::{Matching, Row, row_of, tag_of};
-use crate::dicom::query::Test;
+use crate::dicom::query::{Moment, Test};
 use crate::model::{Level, Tag};
 
 /// Minutes east of UTC of a facility: none says where it is yet.
@@ -32,12 +32,15 @@ pub(super) fn shifted(row: &Row, zone: i32, test: &Test) -> Option<Expr> {
     }
     match row.matching {
         Matching::Date => {
-            let time = row_of(tag_of(&format!(
-                "{}Time",
-                row.keyword.strip_suffix("Date")?
-            ))?)?;
-            let date = conditions::column(row);
-            let time = conditions::column(time);
+            let (date, time) = (conditions::column(row), time_beside(row)?);
+            if let Test::Moments(from, to) = test {
+                let wide = wide(&date, day_of(from.as_ref()), day_of(to.as_ref()));
+                let within = |offset| {
+                    let local = |moment: &Option<Moment>| local(moment.as_ref()?, zone - offset);
+                    between(&date, &time, local(from).as_ref(), local(to).as_ref())
+                };
+                return Some(wide.and(in_each_zone(within)));
+            }
             let days = days(test)?;
             Some(any_of(days.into_iter().map(|(first, last)| {
                 let on_day = |offset| on_days(&date, &time, first, last, zone - offset);
@@ -65,6 +68,61 @@ pub(super) fn shifted(row: &Row, zone: i32, test: &Test) -> Option<Expr> {
         | Matching::Number
         | Matching::None => None,
     }
+}
+
+/// The condition that a date and the time beside it lie in an interval (Q27).
+pub(super) fn in_moments(row: &Row, from: Option<&Moment>, to: Option<&Moment>) -> Expr {
+    let date = conditions::column(row);
+    let day = |moment: Option<&Moment>| moment.map(|(day, _)| day.clone());
+    // By this an index is read.
+    let days = in_range(&date, day(from).as_deref(), day(to).as_deref());
+    match time_beside(row) {
+        Some(time) => days.and(between(&date, &time, from, to)),
+        None => days,
+    }
+}
+
+/// The column of the time that belongs to a date.
+fn time_beside(row: &Row) -> Option<Expr> {
+    let stem = row.keyword.strip_suffix("Date")?;
+    let time = row_of(tag_of(&format!("{stem}Time"))?)?;
+    Some(conditions::column(time))
+}
+
+/// Whether a date and a time lie between two moments. On the first and the last day the time counts, and has to be there.
+fn between(date: &Expr, time: &Expr, from: Option<&Moment>, to: Option<&Moment>) -> Expr {
+    let mut within = date.clone().gt("");
+    if let Some((day, clock)) = from {
+        let clock = time.clone().gte(clock.as_str());
+        let same = date.clone().eq(day.as_str()).and(clock);
+        within = within.and(date.clone().gt(day.as_str()).or(same));
+    }
+    if let Some((day, clock)) = to {
+        let has_time = time.clone().gt("");
+        let clock = time.clone().lte(clock.as_str()).and(has_time);
+        let same = date.clone().eq(day.as_str()).and(clock);
+        within = within.and(date.clone().lt(day.as_str()).or(same));
+    }
+    within
+}
+
+fn day_of(moment: Option<&Moment>) -> Option<Date> {
+    moment.and_then(|(text, _)| day(text))
+}
+
+/// A moment of a zone that is `east` minutes ahead, as a local one; the seconds stay.
+fn local(moment: &Moment, east: i32) -> Option<Moment> {
+    let (text, clock) = moment;
+    let number = |range: std::ops::Range<usize>| clock.get(range)?.parse::<u8>().ok();
+    let time = Time::from_hms(number(0..2)?, number(2..4)?, 0).ok()?;
+    let local = PrimitiveDateTime::new(day(text)?, time);
+    let local = local.checked_sub(Duration::minutes(east.into()))?;
+    let (hour, minute) = (local.hour(), local.minute());
+    let seconds = clock.get(4..).unwrap_or_default();
+    Some((
+        written(local.date()),
+        format!("{hour:02}{minute:02}{seconds}"),
+    ))
 }
 
 /// A condition that depends on the offset of the object.
@@ -102,7 +160,7 @@ fn days(test: &Test) -> Option<Vec<Days>> {
             let days = days.iter().map(|text| (day(text), day(text)));
             Some(days.collect())
         }
-        Test::Like(_) | Test::Numbers(_) | Test::Name(_) | Test::Empty => None,
+        Test::Like(_) | Test::Numbers(_) | Test::Moments(..) | Test::Name(_) | Test::Empty => None,
     }
 }
 

@@ -373,3 +373,57 @@ async fn q113_a_search_for_everything_is_paged_and_not_refused() {
     let rest = server.get(&next(&page, &server).unwrap(), &token).await;
     assert_eq!(uids(&rest).len(), 30);
 }
+
+#[tokio::test]
+async fn q27_a_range_of_dates_and_one_of_times_are_one_interval() {
+    let server = Server::start();
+    let token = server.reader("F001");
+    let study = |n: u32, date: &str, time: &str, zone: &str| {
+        instance(&format!("1.{n}"))
+            .text(0x0008_0020, "DA", date)
+            .text(0x0008_0030, "TM", time)
+            .text(0x0040_0244, "DA", date)
+            .text(0x0040_0245, "TM", time)
+            .text(0x0008_0201, "SH", zone)
+            .file()
+    };
+    let files = [
+        study(1, "20240101", "2300", ""),
+        study(2, "20240102", "0100", ""),
+        study(3, "20240101", "2159", ""),
+        study(4, "20240102", "0201", ""),
+        study(5, "20240101", "", ""),
+        study(6, "20240102", "0800", "+0900"),
+    ];
+    server.stored(&token, &files).await;
+    let check = async |query: &str, expected: &[&str]| {
+        let mut found = found(&server, &token, query).await;
+        found.sort_unstable();
+        assert_eq!(found, expected, "{query}");
+    };
+    check(
+        "StudyDate=20240101-20240102&StudyTime=2200-0200",
+        &["1.1.1", "1.2.1"],
+    )
+    .await;
+    check("StudyDate=20240102-&StudyTime=0201-", &["1.4.1", "1.6.1"]).await;
+    check(
+        "StudyDate=20231231-20240102&StudyTime=2200-0000",
+        &["1.1.1", "1.3.1", "1.5.1"],
+    )
+    .await;
+    // A single time stays a condition of its own.
+    check("StudyDate=20240101-20240102&StudyTime=23", &["1.1.1"]).await;
+    // Q28: study 6 took place at 23:00 UTC.
+    check(
+        "StudyDate=20240101-20240102&StudyTime=2200-0200&TimezoneOffsetFromUTC=%2B0000",
+        &["1.1.1", "1.2.1", "1.6.1"],
+    )
+    .await;
+    let query = "PerformedProcedureStepStartDate=20240101-20240102&PerformedProcedureStepStartTime=2200-0200";
+    let series = server.get(&format!("/series?{query}"), &token).await.json();
+    assert_eq!(series.as_array().unwrap().len(), 2);
+    let reversed = "StudyDate=20240101&StudyTime=2200-0200";
+    let refused = server.get(&format!("/studies?{reversed}"), &token).await;
+    assert_eq!(refused.status, 400);
+}
