@@ -349,7 +349,7 @@ mod tests {
             ))
         };
         for text in [
-            "".to_owned(),
+            String::new(),
             "x".to_owned(),
             "<NativeDicomModel>".to_owned(),
             "<NativeDicomModel/><NativeDicomModel/>".to_owned(),
