@@ -55,7 +55,12 @@ pub fn tree(xml: &str) -> Node {
                 open.last_mut().unwrap().text.push(c);
             }
             Event::Eof => return open.pop().unwrap().nodes.pop().unwrap(),
-            _ => {}
+            Event::Empty(_)
+            | Event::CData(_)
+            | Event::Comment(_)
+            | Event::Decl(_)
+            | Event::PI(_)
+            | Event::DocType(_) => {}
         }
     }
 }
@@ -163,7 +168,7 @@ pub fn comparable(set: &Value) -> Value {
                         Value::Object(groups.collect())
                     }
                     item @ Value::Object(_) => comparable(item),
-                    other => other.clone(),
+                    other @ (Value::Null | Value::Bool(_) | Value::Array(_)) => other.clone(),
                 };
             }
         }
