@@ -6,11 +6,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use flate2::{Decompress, FlushDecompress, Status};
 use futures::stream::{self, StreamExt, TryStreamExt};
+use tokio::sync::OnceCell;
 
 use super::Archive;
 use super::guard::Pace;
 use super::retrieve::ByteStream;
 use crate::auth::Access;
+use crate::dicom::codec::PixelFormat;
 use crate::dicom::frames::{Cutter, FramePlace, FrameTable};
 use crate::dicom::window::Window;
 use crate::error::{Error, Kind, Result};
@@ -30,6 +32,8 @@ pub struct Frames {
     instance: Arc<Visible<Instance>>,
     pace: Pace,
     run: Run,
+    /// Read once, when a frame is to be decoded.
+    pub(super) format: Arc<OnceCell<PixelFormat>>,
 }
 
 impl Archive {
@@ -62,11 +66,20 @@ impl Archive {
             access,
             instance,
             pace: Pace::default(),
+            format: Arc::default(),
         }
     }
 }
 
 impl Frames {
+    pub(super) fn archive(&self) -> &Archive {
+        &self.archive
+    }
+
+    pub(super) fn visible(&self) -> &Visible<Instance> {
+        &self.instance
+    }
+
     /// The instance.
     pub fn instance(&self) -> &Instance {
         &self.instance

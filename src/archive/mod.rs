@@ -2,6 +2,7 @@
 //!
 //! `Archive` is what doors and concerns hold: the index, the vault and the clock, cheap to clone.
 
+mod decoded;
 pub mod frames;
 pub mod guard;
 pub mod ingest;
@@ -18,15 +19,20 @@ pub mod verify;
 pub mod walk;
 
 use std::future::Future;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, Span, debug_span};
 
 pub use self::limits::StoreLimits;
 use crate::auth::Access;
+use crate::error::{Error, Result};
 use crate::index::{Catalog, Index};
 use crate::model::Clock;
 use crate::storage::Vault;
@@ -42,6 +48,8 @@ pub struct Archive {
     limits: StoreLimits,
     /// Stores under way.
     stores: TaskTracker,
+    /// A permit for each core: what computes takes one.
+    cores: Arc<Semaphore>,
 }
 
 impl Archive {
@@ -55,6 +63,9 @@ impl Archive {
             bin_days: remove::LEAST_BIN_DAYS,
             limits: StoreLimits::default(),
             stores: TaskTracker::new(),
+            cores: Arc::new(Semaphore::new(
+                thread::available_parallelism().map_or(1, NonZero::get),
+            )),
         }
     }
 
@@ -110,6 +121,27 @@ impl Archive {
     /// The clock.
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// Runs `work`, which computes for long, on a thread that may, no more of it at once than there are cores. Work that
+    /// has begun holds its core to its end, also when nobody waits for it any more.
+    ///
+    /// # Errors
+    /// `Kind::Internal` if it panics: decoders that are not ours may, on hostile frames.
+    pub async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        let core = Arc::clone(&self.cores).acquire_owned().await;
+        let core = core.map_err(|e| Error::internal("nothing is computed any more", e))?;
+        let working = self.runtime.spawn_blocking(move || {
+            let made = work();
+            drop(core);
+            made
+        });
+        working
+            .await
+            .map_err(|e| Error::internal("pixels could not be computed", e))
     }
 
     /// Runs the rest of a store on its own, so that it goes on when the client that sent it hangs up (T52). The one place

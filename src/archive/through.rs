@@ -33,12 +33,7 @@ impl Archive {
 
     /// The stored file, to be read through a sink.
     pub(super) fn through<P: Produce>(&self, instance: &Visible<Instance>, sink: P) -> Through<P> {
-        Through {
-            file: self.vault.read(&instance.blob()).boxed(),
-            scanner: Scanner::new(Limits::default()),
-            sink,
-            ended: false,
-        }
+        Through::over(self.vault.read(&instance.blob()), sink)
     }
 }
 
@@ -51,6 +46,16 @@ pub(super) struct Through<P> {
 }
 
 impl<P: Produce> Through<P> {
+    /// The bytes of a stored file, from its first on, to be read through a sink.
+    pub(super) fn over(file: ByteStream, sink: P) -> Self {
+        Self {
+            file,
+            scanner: Scanner::new(Limits::default()),
+            sink,
+            ended: false,
+        }
+    }
+
     /// What the sink made of the next bytes of the file that made something; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>> {
         while !self.ended && !self.sink.is_done() {

@@ -5,6 +5,7 @@
 
 pub mod bulk;
 pub mod charset;
+pub mod codec;
 pub mod collect;
 pub mod conformance;
 pub mod dictionary;

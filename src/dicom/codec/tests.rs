@@ -1,0 +1,131 @@
+use super::*;
+
+fn gray(rows: u16, columns: u16, bits: u16) -> PixelFormat {
+    PixelFormat {
+        rows,
+        columns,
+        samples_per_pixel: 1,
+        bits_allocated: bits,
+        bits_stored: bits,
+        high_bit: bits - 1,
+        photometric: Photometric::Monochrome2,
+        ..PixelFormat::default()
+    }
+}
+
+fn syntax(uid: &str) -> &'static TransferSyntax {
+    TransferSyntax::of(uid).unwrap()
+}
+
+fn native(format: &PixelFormat, stored: &[u8]) -> Result<Samples> {
+    decode(TransferSyntax::explicit_little(), format, stored)
+}
+
+#[test]
+fn native_samples_come_to_lie_side_by_side_and_go_back() {
+    let format = PixelFormat {
+        samples_per_pixel: 3,
+        planar_configuration: 1,
+        photometric: Photometric::Rgb,
+        ..gray(1, 2, 8)
+    };
+    let samples = native(&format, &[1, 2, 3, 4, 5, 6, 0]).unwrap();
+    assert_eq!(samples.bytes, [1, 3, 5, 2, 4, 6]);
+    assert_eq!(samples.format.planar_configuration, 0);
+    assert_eq!(octets(samples, &format), [1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn single_bits_have_a_byte_each_and_are_packed_again() {
+    let format = gray(3, 3, 1);
+    let samples = native(&format, &[0b0000_0101, 1]).unwrap();
+    assert_eq!(samples.bytes, [1, 0, 1, 0, 0, 0, 0, 0, 1]);
+    assert_eq!(
+        (samples.format.bits_allocated, samples.format.bits_stored),
+        (8, 1)
+    );
+    assert_eq!(octets(samples, &format), [0b0000_0101, 1]);
+}
+
+#[test]
+fn halved_chroma_is_made_whole() {
+    let format = PixelFormat {
+        samples_per_pixel: 3,
+        photometric: Photometric::YbrFull422,
+        ..gray(1, 2, 8)
+    };
+    let samples = native(&format, &[1, 2, 8, 9]).unwrap();
+    assert_eq!(samples.bytes, [1, 8, 9, 2, 8, 9]);
+    assert_eq!(samples.format.photometric, Photometric::YbrFull);
+}
+
+#[test]
+fn what_is_too_short_too_long_or_no_picture_is_an_error() {
+    assert!(matches!(
+        native(&gray(2, 2, 16), &[0; 7]),
+        Err(CodecError::Damaged(_))
+    ));
+    assert!(matches!(
+        native(&gray(0, 2, 16), &[]),
+        Err(CodecError::Damaged(_))
+    ));
+    assert!(matches!(
+        native(&gray(2, 2, 12), &[0; 8]),
+        Err(CodecError::Unsupported(_))
+    ));
+    assert_eq!(
+        native(&gray(65_535, 65_535, 16), &[]),
+        Err(CodecError::TooLarge)
+    );
+    let video = syntax("1.2.840.10008.1.2.4.102");
+    assert!(!can_decode(video));
+    assert!(matches!(
+        decode(video, &gray(1, 1, 8), &[]),
+        Err(CodecError::Unsupported(_))
+    ));
+}
+
+fn rle(segments: &[&[u8]]) -> Vec<u8> {
+    let mut numbers = vec![u32::try_from(segments.len()).unwrap()];
+    let mut at = 64;
+    for segment in segments {
+        numbers.push(at);
+        at += u32::try_from(segment.len()).unwrap();
+    }
+    numbers.resize(16, 0);
+    let mut file: Vec<u8> = numbers
+        .iter()
+        .flat_map(|number| number.to_le_bytes())
+        .collect();
+    file.extend(segments.concat());
+    file
+}
+
+#[test]
+fn rle_of_32_bits_puts_the_highest_byte_first() {
+    let segments: [&[u8]; 4] = [&[255, 1], &[1, 2, 3], &[128, 255, 4], &[0, 5, 0, 6]];
+    let syntax = syntax("1.2.840.10008.1.2.5");
+    let samples = decode(syntax, &gray(1, 2, 32), &rle(&segments)).unwrap();
+    assert_eq!(samples.bytes, [5, 4, 2, 1, 6, 4, 3, 1]);
+}
+
+#[test]
+fn hostile_rle_is_an_error() {
+    let syntax = syntax("1.2.840.10008.1.2.5");
+    let mut beyond = rle(&[&[0, 5]]);
+    beyond[4] = 200;
+    let mut many = rle(&[]);
+    many[..4].copy_from_slice(&[255; 4]);
+    for bytes in [
+        vec![],
+        vec![0; 63],
+        rle(&[]),
+        rle(&[&[]]),
+        rle(&[&[5, 1]]),
+        beyond,
+        many,
+    ] {
+        let found = decode(syntax, &gray(1, 2, 8), &bytes);
+        assert!(matches!(found, Err(CodecError::Damaged(_))), "{bytes:?}");
+    }
+}
