@@ -15,6 +15,7 @@ pub mod head;
 pub mod json;
 pub mod part10;
 pub mod query;
+pub mod render;
 pub mod scan;
 pub mod store_response;
 pub mod swap;

@@ -1,0 +1,123 @@
+//! One sample a pixel: through modality and values of interest to a grey level, or through a palette to a colour.
+
+use std::collections::HashMap;
+
+use super::image::Image;
+use super::picture::Picture;
+use super::raster::Raster;
+use super::real::level;
+use super::window::{Voi, Window};
+use crate::dicom::codec::Photometric;
+
+/// Cells of so many bits go through a table of all of them.
+const TABLE_BITS: u16 = 16;
+
+/// The picture of one sample a pixel; `wanted` is the window that the caller asks for.
+pub(super) fn picture(image: &Image, raster: &Raster, wanted: Option<Window>) -> Picture {
+    if raster.format().photometric == Photometric::PaletteColor
+        && let Some(palette) = &image.palette
+    {
+        return mapped(raster, true, |value| palette.color(value));
+    }
+    let voi = voi(image, raster, wanted);
+    let grey = |stored: f64| {
+        let shade = voi.shade(image.modality.value(stored));
+        level(if image.is_inverse { 1.0 - shade } else { shade })
+    };
+    match &image.palette {
+        // A supplemental palette colours the values from its first one on (PS3.3 C.8.16.2.1.1.1).
+        Some(palette) => mapped(raster, true, |stored| {
+            if stored >= palette.first() {
+                palette.color(stored)
+            } else {
+                [grey(stored); 3]
+            }
+        }),
+        None => mapped(raster, false, |stored| [grey(stored); 3]),
+    }
+}
+
+/// What makes shades: what the caller wants, else the first window, else the VOI LUT, else the range of the frame (G07).
+fn voi(image: &Image, raster: &Raster, wanted: Option<Window>) -> Voi {
+    if let Some(window) = wanted.or(image.window) {
+        return Voi::Window(window);
+    }
+    if let Some(table) = &image.voi_lut {
+        return Voi::Table(table.clone());
+    }
+    if raster.format().bits_stored == 1 {
+        return Voi::Range(0.0, 1.0);
+    }
+    let (low, high) = range(image, raster);
+    Voi::Range(low, high)
+}
+
+/// The least and the largest modality value of a frame, padding left out.
+fn range(image: &Image, raster: &Raster) -> (f64, f64) {
+    let is_padding = |stored: f64| {
+        image
+            .padding
+            .is_some_and(|(low, high)| (low..=high).contains(&stored))
+    };
+    let mut range: Option<(f64, f64)> = None;
+    let mut note = |stored: f64| {
+        if stored.is_finite() && !is_padding(stored) {
+            let value = image.modality.value(stored);
+            let (low, high) = range.unwrap_or((value, value));
+            range = Some((low.min(value), high.max(value)));
+        }
+    };
+    let pixels = raster.pixels();
+    if raster.format().bits_allocated <= TABLE_BITS {
+        let mut seen = vec![false; 1 << raster.format().bits_allocated];
+        for at in 0..pixels {
+            let cell = usize::try_from(raster.cell(at)).unwrap_or(0);
+            seen[cell] = true;
+        }
+        let cells = seen.iter().zip(0_u64..).filter(|(seen, _)| **seen);
+        cells.for_each(|(_, cell)| note(raster.value_of(cell)));
+    } else {
+        (0..pixels).for_each(|at| note(raster.value_of(raster.cell(at))));
+    }
+    range.unwrap_or((0.0, 1.0))
+}
+
+/// Every pixel through `shade`, which is asked once for each cell that occurs where cells are short.
+fn mapped(raster: &Raster, is_color: bool, shade: impl Fn(f64) -> [u8; 3]) -> Picture {
+    let format = raster.format();
+    let pixels = raster.pixels();
+    let mut samples = Vec::with_capacity(pixels.saturating_mul(if is_color { 3 } else { 1 }));
+    let mut put = |color: [u8; 3]| {
+        if is_color {
+            samples.extend(color);
+        } else {
+            samples.push(color[0]);
+        }
+    };
+    if format.bits_allocated <= TABLE_BITS {
+        let mut known: Vec<Option<[u8; 3]>> = vec![None; 1 << format.bits_allocated];
+        for at in 0..pixels {
+            let cell = raster.cell(at);
+            let place = usize::try_from(cell).unwrap_or(0);
+            put(*known[place].get_or_insert_with(|| shade(raster.value_of(cell))));
+        }
+    } else {
+        let mut known: HashMap<u64, [u8; 3]> = HashMap::new();
+        for at in 0..pixels {
+            let cell = raster.cell(at);
+            // Floating point values hardly repeat: no more are kept than a table would hold.
+            if known.len() > 1 << TABLE_BITS {
+                known.clear();
+            }
+            put(*known
+                .entry(cell)
+                .or_insert_with(|| shade(raster.value_of(cell))));
+        }
+    }
+    Picture {
+        width: format.columns.into(),
+        height: format.rows.into(),
+        is_color,
+        samples,
+    }
+}

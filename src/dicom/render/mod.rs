@@ -1,0 +1,44 @@
+//! Pictures of images, for eyes and browsers (PS3.18 chapter 8.4 and 10.4.1.1.3, dicomweb.md section 8).
+//!
+//! One decoded frame goes through the pipeline of PS3.4 annex N: modality values, values of interest, a grey level or the
+//! colour of a palette, overlays, and then the size that is asked for; 8 bits a sample come out.
+//!
+//! ```text
+//! head ──▶ Head::read ──▶ Image::of ─┐
+//! frame ──▶ decoder ──▶ Raster::new ─┴▶ picture ──▶ encode ──▶ PNG, JPEG, GIF
+//! ```
+
+mod color;
+pub mod encode;
+mod grey;
+pub mod head;
+pub mod image;
+mod lut;
+mod overlay;
+mod palette;
+pub mod picture;
+pub mod raster;
+mod real;
+pub mod scale;
+pub mod window;
+pub mod wish;
+
+pub use self::encode::{Film, PictureType, encode};
+pub use self::head::Head;
+pub use self::image::Image;
+pub use self::picture::Picture;
+pub use self::raster::Raster;
+pub use self::wish::{Viewport, Wish};
+
+/// The picture of one frame, as the caller wants it.
+pub fn picture(image: &Image, raster: &Raster, wish: &Wish) -> Picture {
+    let mut picture = if raster.format().samples_per_pixel == 1 {
+        grey::picture(image, raster, wish.window)
+    } else {
+        color::picture(raster)
+    };
+    for overlay in &image.overlays {
+        overlay.burn(raster, &mut picture);
+    }
+    scale::show(picture, image.aspect, wish.viewport.as_ref())
+}
