@@ -67,6 +67,19 @@ impl Frames {
     /// `Kind::NotAcceptable` if there is no decoder for it or the stored frame is damaged, `Kind::TooLarge` beyond 512 MiB,
     /// and what reading fails with.
     pub async fn decoded(&self, place: &FramePlace) -> Result<Samples> {
+        self.decoded_then(place, |samples| samples).await
+    }
+
+    /// What `then` makes of the frame at `place`, decoded, without giving its core to anybody else in between: samples are
+    /// many times as long as what they are made of and what is made of them.
+    ///
+    /// # Errors
+    /// As [`Frames::decoded`].
+    pub async fn decoded_then<T: Send + 'static>(
+        &self,
+        place: &FramePlace,
+        then: impl FnOnce(Samples) -> T + Send + 'static,
+    ) -> Result<T> {
         let format = self.pixel_format().await?;
         let stored = self.stored(place, &format).await?;
         let name = &self.instance().transfer_syntax_uid;
@@ -74,7 +87,7 @@ impl Frames {
             .ok_or_else(|| undecodable(&CodecError::Unsupported("this transfer syntax".into())))?;
         let decoded = self
             .archive()
-            .compute(move || codec::decode(syntax, &format, &stored));
+            .compute(move || codec::decode(syntax, &format, &stored).map(then));
         decoded.await?.map_err(|e| undecodable(&e))
     }
 

@@ -11,6 +11,7 @@ mod limits;
 pub mod metadata;
 pub mod reindex;
 pub mod remove;
+pub mod render;
 pub mod repack;
 pub mod retrieve;
 pub mod sweep;

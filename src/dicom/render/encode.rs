@@ -41,9 +41,7 @@ pub fn encode(picture: &Picture, kind: PictureType) -> Result<Vec<u8>> {
         PictureType::Gif => {
             let mut film = Film::new(picture.width, picture.height, 10.0)?;
             film.add(picture)?;
-            let mut file = film.take();
-            file.extend(film.end());
-            Ok(file)
+            Ok(film.end())
         }
     }
 }

@@ -123,14 +123,15 @@ fn path_in(uri: &str) -> Option<&str> {
     uri.split_once("/bulkdata/").map(|(_, path)| path)
 }
 
-/// Finds the BulkDataURIs below a value.
+/// Finds the links to bulk data below a value.
 fn collect<'v>(value: &'v Value, paths: &mut Vec<&'v str>) {
     match value {
         Value::Object(members) => {
             for (name, member) in members {
-                match member {
-                    Value::String(uri) if name == "BulkDataURI" => paths.extend(path_in(uri)),
-                    other => collect(other, paths),
+                if name == "BulkDataURI" {
+                    paths.extend(member.as_str().and_then(path_in));
+                } else {
+                    collect(member, paths);
                 }
             }
         }

@@ -75,7 +75,7 @@ impl Lut {
     }
 
     /// As a colour of a palette: some say 16 bits and hold 8.
-    pub(super) fn as_color(mut self) -> Self {
+    pub(super) fn into_color(mut self) -> Self {
         if self.bits > 8 && self.entries.iter().all(|entry| *entry < 256) {
             self.bits = 8;
         }

@@ -34,7 +34,7 @@ impl Palette {
         let channel = |(descriptor, data, segments)| {
             Lut::read(set, descriptor, data)
                 .or_else(|| Lut::read_segmented(set, descriptor, segments))
-                .map(Lut::as_color)
+                .map(Lut::into_color)
         };
         let [red, green, blue] = CHANNELS.map(channel);
         Some(Self([red?, green?, blue?]))

@@ -81,7 +81,9 @@ fn shares(start: f64, span: f64, count: u32, len: u32) -> Vec<Share> {
         let mut weights: Vec<f64> = (first..end).map(weight).collect();
         let sum: f64 = weights.iter().sum();
         if sum > 0.0 {
-            weights.iter_mut().for_each(|weight| *weight /= sum);
+            for weight in &mut weights {
+                *weight /= sum;
+            }
         } else {
             // Beyond the edge there is nothing but the edge.
             weights = vec![1.0];

@@ -208,6 +208,7 @@ impl Viewport {
     }
 
     /// A part of the image, by shares of its width and height.
+    #[must_use]
     pub fn of_region(mut self, region: [f64; 4], columns: u32, rows: u32) -> Self {
         let [left, top, right, bottom] = region;
         let (columns, rows) = (f64::from(columns), f64::from(rows));
@@ -240,14 +241,14 @@ impl Viewport {
                 .ok()
                 .filter(|side| (1..=MAX_SIDE).contains(side))
         };
-        let (size, rest) = match parts.as_slice() {
+        let (within, rest) = match parts.as_slice() {
             [width, height] => ((width, height), None),
             [width, height, left, top, part_width, part_height] => {
                 ((width, height), Some([left, top, part_width, part_height]))
             }
             _ => return None,
         };
-        let mut viewport = Self::within(side(size.0)?, side(size.1)?);
+        let mut viewport = Self::within(side(within.0)?, side(within.1)?);
         let Some(rest) = rest else {
             return Some(viewport);
         };

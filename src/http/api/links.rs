@@ -141,8 +141,6 @@ mod tests {
             "/bulkdata/%37FE00010",
             "/frames/1",
             "/metadata",
-            "/rendered",
-            "/thumbnail",
         ] {
             assert!(named(&format!("{at}{bad}")).is_none(), "{bad}");
         }

@@ -6,6 +6,7 @@ pub mod metadata;
 mod paths;
 pub mod qido;
 pub mod remove;
+pub mod rendered;
 pub mod shapes;
 pub mod stow;
 pub mod wado;
@@ -33,6 +34,14 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(frames::retrieve_frames)
         .route(frames::WITHOUT_LIST, web::get().to(frames::no_list))
         .service(bulkdata::retrieve_bulkdata)
+        .service(rendered::of_study)
+        .service(rendered::of_series)
+        .service(rendered::of_instance)
+        .service(rendered::of_frames)
+        .service(rendered::thumbnail::of_study)
+        .service(rendered::thumbnail::of_series)
+        .service(rendered::thumbnail::of_instance)
+        .service(rendered::thumbnail::of_frames)
         .service(remove::delete_study)
         .service(remove::delete_series)
         .service(remove::delete_instance)

@@ -227,6 +227,52 @@ pub enum Octets {
     All(Binary),
 }
 
+/// How something is rendered.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RenderedParams {
+    /// Width and height of the picture at most, then perhaps left, top, width and height of the part that is shown.
+    viewport: Option<String>,
+    /// Center, width, and `linear`, `linear-exact` or `sigmoid`.
+    window: Option<String>,
+    /// Of JPEG, 1 to 100.
+    quality: Option<String>,
+    /// `patient`, `technique`: told to be not supported.
+    annotation: Option<String>,
+    /// `no`, `yes`, `srgb`, `adobergb`, `rommrgb`: anything but `no` is told to be not supported.
+    iccprofile: Option<String>,
+}
+
+/// How large a thumbnail is.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ThumbnailParams {
+    /// Width and height at most; 128 by 128 where nothing is said.
+    viewport: Option<String>,
+}
+
+/// What something rendered is.
+#[derive(Debug, IntoResponses)]
+pub enum Pictures {
+    /// A picture; for those who ask so PNG, GIF, or several in parts. Of what has none: a video, a document, a text.
+    #[response(status = 200, content_type = "image/jpeg")]
+    Found(Binary),
+    /// The caller has it already.
+    #[response(status = 304)]
+    Unchanged,
+}
+
+/// What a thumbnail is.
+#[derive(Debug, IntoResponses)]
+pub enum Thumbnail {
+    /// A small picture, or a symbol.
+    #[response(status = 200, content_type = "image/jpeg")]
+    Found(Binary),
+    /// The caller has it already.
+    #[response(status = 304)]
+    Unchanged,
+}
+
 /// What a store gives.
 #[derive(Debug, IntoResponses)]
 pub enum Stored {

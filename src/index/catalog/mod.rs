@@ -26,6 +26,7 @@ mod instance;
 mod instances;
 mod pieces;
 pub(super) mod place;
+mod representative;
 mod versions;
 
 pub use deletions::Wanted;

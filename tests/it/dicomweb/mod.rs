@@ -7,6 +7,7 @@ mod cors;
 mod metadata;
 mod methods;
 mod qido;
+mod rendered;
 mod search;
 mod stow;
 mod stow_rules;

@@ -1,0 +1,139 @@
+//! Thumbnails at all levels (R17, G15, G16): of an instance its representative frame, of a series or study the instance that
+//! stands for it.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, get, web};
+
+use super::resource::{JPEG, PNG, Resource, picture_type};
+use super::shown::Shown;
+use crate::auth::{DicomRead, OfObject};
+use crate::dicom::render::Wish;
+use crate::error::Result;
+use crate::http::accept::{Accept, Offer};
+use crate::http::caller::Caller;
+use crate::http::dicomweb::paths::{InstanceNames, PartNames, SeriesNames, StudyNames};
+use crate::http::dicomweb::shapes::{
+    FrameParams, InstanceParams, Refused, SeriesParams, StudyParams, Thumbnail, ThumbnailParams,
+};
+use crate::http::{Kura, problem};
+use crate::index::catalog::{Instance, Scope, Visible};
+use crate::model::FrameList;
+
+/// Retrieve a thumbnail of a study.
+#[utoipa::path(tag = "WADO-RS", operation_id = "retrieveStudyThumbnail", params(StudyParams, ThumbnailParams), responses(Thumbnail, Refused), security(("bearer" = [])))]
+#[get("/studies/{study}/thumbnail")]
+pub(crate) async fn of_study(
+    caller: Caller<OfObject<DicomRead>>,
+    kura: Kura,
+    accept: Accept,
+    request: HttpRequest,
+    names: web::Path<StudyNames>,
+) -> Result<HttpResponse> {
+    let (path, access) = (names.path()?, caller.access());
+    let location = format!("{}/thumbnail", kura.urls(&request).study(&path));
+    let scope = Scope {
+        study: path.study,
+        series: None,
+        instance: None,
+    };
+    let instance = kura.archive.catalog(&access).representative(&scope).await?;
+    let resource = Resource::new(&kura, &access, &request, location);
+    resource.thumbnail(&accept, Arc::new(instance), None).await
+}
+
+/// Retrieve a thumbnail of a series.
+#[utoipa::path(tag = "WADO-RS", operation_id = "retrieveSeriesThumbnail", params(SeriesParams, ThumbnailParams), responses(Thumbnail, Refused), security(("bearer" = [])))]
+#[get("/studies/{study}/series/{series}/thumbnail")]
+pub(crate) async fn of_series(
+    caller: Caller<OfObject<DicomRead>>,
+    kura: Kura,
+    accept: Accept,
+    request: HttpRequest,
+    names: web::Path<SeriesNames>,
+) -> Result<HttpResponse> {
+    let (path, access) = (names.path()?, caller.access());
+    let location = format!("{}/thumbnail", kura.urls(&request).series(&path));
+    let scope = Scope {
+        study: path.study,
+        series: Some(path.series),
+        instance: None,
+    };
+    let instance = kura.archive.catalog(&access).representative(&scope).await?;
+    let resource = Resource::new(&kura, &access, &request, location);
+    resource.thumbnail(&accept, Arc::new(instance), None).await
+}
+
+/// Retrieve a thumbnail of an instance.
+#[utoipa::path(tag = "WADO-RS", operation_id = "retrieveInstanceThumbnail", params(InstanceParams, ThumbnailParams), responses(Thumbnail, Refused), security(("bearer" = [])))]
+#[get("/studies/{study}/series/{series}/instances/{instance}/thumbnail")]
+pub(crate) async fn of_instance(
+    caller: Caller<OfObject<DicomRead>>,
+    kura: Kura,
+    accept: Accept,
+    request: HttpRequest,
+    names: web::Path<InstanceNames>,
+) -> Result<HttpResponse> {
+    let (path, access) = (names.path()?, caller.access());
+    let location = format!("{}/thumbnail", kura.urls(&request).instance(&path));
+    let instance = kura.archive.catalog(&access).instance(&path).await?;
+    let resource = Resource::new(&kura, &access, &request, location);
+    resource.thumbnail(&accept, Arc::new(instance), None).await
+}
+
+/// Retrieve a thumbnail of a frame.
+#[utoipa::path(tag = "WADO-RS", operation_id = "retrieveFrameThumbnail", params(FrameParams, ThumbnailParams), responses(Thumbnail, Refused), security(("bearer" = [])))]
+#[get("/studies/{study}/series/{series}/instances/{instance}/frames/{part}/thumbnail")]
+pub(crate) async fn of_frames(
+    caller: Caller<OfObject<DicomRead>>,
+    kura: Kura,
+    accept: Accept,
+    request: HttpRequest,
+    names: web::Path<PartNames>,
+) -> Result<HttpResponse> {
+    let (path, access) = (names.path()?, caller.access());
+    let instance = kura.archive.catalog(&access).instance(&path).await?;
+    let list = FrameList::parse(&names.part)?;
+    let at = kura.urls(&request).instance(&path);
+    let location = format!("{at}/frames/{}/thumbnail", names.part);
+    let resource = Resource::new(&kura, &access, &request, location);
+    resource
+        .thumbnail(&accept, Arc::new(instance), Some(&list))
+        .await
+}
+
+impl Resource<'_> {
+    /// The thumbnail of an instance, or of the first of the frames in a list.
+    async fn thumbnail(
+        &self,
+        accept: &Accept,
+        instance: Arc<Visible<Instance>>,
+        frames: Option<&FrameList>,
+    ) -> Result<HttpResponse> {
+        let wish = Wish::parse_thumbnail(self.request.query_string())?;
+        let offer = *accept.choose(&[Offer::single(JPEG), Offer::single(PNG)])?;
+        let number = frames.and_then(|list| list.numbers().first().copied());
+        let tag = Self::tag(&instance, &format!("thumbnail {offer} {number:?} {wish:?}"));
+        let shown = Shown::of(self.archive(), self.access, &instance).await?;
+        let kind = picture_type(offer.media_type, &wish);
+        let Shown::Image(rendering) = shown else {
+            return Err(problem::not_acceptable("no picture", Vec::new()));
+        };
+        if number.is_some_and(|number| number > rendering.frames()) {
+            let has = rendering.frames();
+            return Err(problem::no_such_part(format!(
+                "the instance has {has} frames"
+            )));
+        }
+        if let Some(answer) = self.not_modified(&tag, &wish) {
+            return Ok(answer);
+        }
+        let frame = match number {
+            Some(number) => number.saturating_sub(1),
+            None => rendering.overview()?.0,
+        };
+        let file = rendering.file(frame, &wish, kind).await?;
+        self.file((&tag, &wish), offer.content_type(), file.into())
+            .await
+    }
+}
