@@ -121,6 +121,7 @@ impl App {
             Some(metrics),
             self.stopping.clone(),
         );
+        let state = state.with_origins(self.config.cors.origins());
         let state = web::Data::new(state);
         let limits = &self.config.limits;
         let settings = Settings {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::{Auth, Config, Limits, ServiceUrl, Traces, Written, WrittenAuth, issuers};
+use super::{Auth, Config, Cors, Limits, ServiceUrl, Traces, Written, WrittenAuth, issuers};
 use crate::{Error, Result};
 
 impl Written {
@@ -14,6 +14,7 @@ impl Written {
             check_listen("metrics.listen", listen)?;
         }
         check_limits(&self.limits)?;
+        check_cors(&self.cors)?;
         check_traces(&self.telemetry)?;
         let data = absolute(&self.data)?;
         let database = self
@@ -53,6 +54,7 @@ impl Written {
             worker: self.worker.check()?,
             storage: self.storage.check()?,
             limits: self.limits,
+            cors: self.cors,
             telemetry: self.telemetry,
             metrics: self.metrics,
         })
@@ -98,6 +100,36 @@ fn check_limits(limits: &Limits) -> Result<()> {
         Some((key, _)) => Err(wrong(key, "1 or more")),
         None => Ok(()),
     }
+}
+
+fn check_cors(cors: &Cors) -> Result<()> {
+    let is_every = cors.origins.iter().any(|origin| origin == "*");
+    if is_every && cors.origins.len() > 1 {
+        return Err(wrong("cors.origins", "\"*\" alone, or a list without it"));
+    }
+    if cors.credentials && (is_every || cors.origins.is_empty()) {
+        let takes = "true only beside a list of origins in cors.origins";
+        return Err(wrong("cors.credentials", takes));
+    }
+    // As browsers write it: in small letters, without a path, and without the port that the scheme has anyway.
+    let is_origin = |origin: &String| {
+        let parts = origin
+            .strip_prefix("https://")
+            .map(|host| (host, ":443"))
+            .or_else(|| origin.strip_prefix("http://").map(|host| (host, ":80")));
+        parts.is_some_and(|(host, own_port)| {
+            host.bytes().any(|b| b.is_ascii_alphanumeric())
+                && host
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-:[]".contains(&b))
+                && !host.ends_with(own_port)
+        })
+    };
+    if is_every || cors.origins.iter().all(is_origin) {
+        return Ok(());
+    }
+    let takes = "origins as browsers write them, https://viewer.example or http://127.0.0.1:3000, or \"*\" alone";
+    Err(wrong("cors.origins", takes))
 }
 
 fn check_traces(traces: &Traces) -> Result<()> {

@@ -65,6 +65,8 @@ pub static KEYS: &[Key] = &[
     key("limits.body_idle_s", PARSED, "`120`", "seconds that the body of a store may stay silent; what was whole by then is kept"),
     key("limits.parts", PARSED, "`100000`", "parts of one store; 413 beyond it"),
     key("limits.open_packs", PARSED, "`8`", "studies of which one store keeps a pack open, up to 4 MiB of buffers each"),
+    key("cors.origins", PARSED, "none", "origins of pages that may use the archive from a browser, `[\"https://viewer.example\"]`; `[\"*\"]` for every one"),
+    key("cors.credentials", PARSED, "`false`", "let those pages use the session of whoever looks at them; needs a list of origins"),
     key("telemetry.otlp_endpoint", TEXT, "off", "collector that takes traces as OTLP over HTTP: `http://127.0.0.1:4318`"),
     key("telemetry.sampling", PARSED, "`1.0`", "part of the requests that is traced, 0 to 1, where the caller has not decided"),
     key("metrics.listen", TEXT, "off", "address of its own for `/metrics` and `/health`, without a token: only for a network of yours"),

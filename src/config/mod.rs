@@ -26,7 +26,7 @@ pub use background::{Storage, Worker};
 pub use example::example;
 pub use issuers::IssuerConfig;
 pub use keys::{KEYS, Key};
-pub use sections::{Limits, Metrics, Traces};
+pub use sections::{Cors, Limits, Metrics, Traces};
 pub use url::ServiceUrl;
 
 use issuers::WrittenIssuer;
@@ -65,6 +65,8 @@ pub struct Config {
     pub storage: Storage,
     /// How much of anything there may be at a time.
     pub limits: Limits,
+    /// Which pages of other origins may use the archive.
+    pub cors: Cors,
     /// Where traces go.
     pub telemetry: Traces,
     /// Where metrics are read.
@@ -162,6 +164,7 @@ struct Written {
     worker: Worker,
     storage: Storage,
     limits: Limits,
+    cors: Cors,
     telemetry: Traces,
     metrics: Metrics,
 }
@@ -184,6 +187,7 @@ impl Default for Written {
             worker: Worker::default(),
             storage: Storage::default(),
             limits: Limits::default(),
+            cors: Cors::default(),
             telemetry: Traces::default(),
             metrics: Metrics::default(),
         }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::archive::StoreLimits;
+use crate::http::cors::Origins;
 use crate::http::limits::RequestLimits;
 
 /// How much of anything there may be at a time. Each limit bounds memory or time; a request beyond one is told so.
@@ -94,6 +95,23 @@ impl Limits {
             ("limits.parts", wide(self.parts)),
             ("limits.open_packs", wide(self.open_packs)),
         ]
+    }
+}
+
+/// Which pages of other origins may use the archive from a browser.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cors {
+    /// Origins as browsers write them, `https://viewer.example`; `*` alone for every one, nothing for none (A11).
+    pub origins: Vec<String>,
+    /// Whether their pages may use the session of whoever looks at them (A16).
+    pub credentials: bool,
+}
+
+impl Cors {
+    /// As the server takes it.
+    pub fn origins(&self) -> Origins {
+        Origins::new(self.origins.clone(), self.credentials)
     }
 }
 

@@ -132,6 +132,13 @@ fn each_wrong_value_is_one_line_that_names_its_key() {
         ("telemetry__sampling", "1.5"),
         ("telemetry__otlp_endpoint", "127.0.0.1:4318"),
         ("metrics__listen", "9090"),
+        ("cors__origins", r#"["viewer.example"]"#),
+        ("cors__origins", r#"["https://viewer.example/"]"#),
+        ("cors__origins", r#"["https://Viewer.example"]"#),
+        ("cors__origins", r#"["https://viewer.example:443"]"#),
+        ("cors__origins", r#"["*", "https://viewer.example"]"#),
+        ("cors__origins", r#"["null"]"#),
+        ("cors__credentials", "true"),
     ] {
         let line = refusal("", &[(key, value)]);
         assert!(line.contains(&key.replace("__", ".")), "{key}: {line}");

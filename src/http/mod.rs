@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod api;
 pub mod caller;
+pub mod cors;
 mod counted;
 mod credential;
 pub mod dicomweb;
@@ -11,6 +12,7 @@ mod health;
 pub mod limits;
 mod log;
 pub mod media_type;
+mod methods;
 pub mod metrics;
 pub mod multipart;
 pub mod openapi;
@@ -33,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa_swagger_ui::SwaggerUi;
 
 use self::caller::Gate;
+use self::cors::Origins;
 use self::limits::{InFlight, RequestLimits};
 use self::metrics::Metrics;
 use self::urls::{Address, Urls};
@@ -48,6 +51,7 @@ pub struct State {
     pub cursors: Arc<Seal>,
     address: Address,
     limits: RequestLimits,
+    origins: Origins,
     in_flight: InFlight,
     metrics: Option<Metrics>,
     /// Cancelled when the process is told to stop.
@@ -65,6 +69,7 @@ impl State {
             cursors: Arc::new(cursors),
             address,
             limits: RequestLimits::default(),
+            origins: Origins::default(),
             in_flight: InFlight::default(),
             metrics: None,
             stopping: CancellationToken::new(),
@@ -82,6 +87,13 @@ impl State {
         self.limits = limits;
         self.metrics = metrics;
         self.stopping = stopping;
+        self
+    }
+
+    /// The same for pages of `origins`.
+    #[must_use]
+    pub fn with_origins(mut self, origins: Origins) -> Self {
+        self.origins = origins;
         self
     }
 
@@ -108,14 +120,17 @@ pub fn app(
     app.app_data(state)
         .app_data(gate)
         .app_data(web::Data::new(openapi::Allowed::of(&document)))
-        .service(web::resource("/openapi.json").route(web::get().to(openapi::serve)))
+        .route("/openapi.json", web::get().to(openapi::serve))
         .service(web::redirect("/docs", "/docs/index.html"))
         .service(SwaggerUi::new("/docs/{_:.*}").config(openapi::swagger()))
         .configure(page::routes)
         .default_service(web::to(openapi::no_such_route))
+        .wrap(from_fn(methods::answer))
         // R30: a path may end in a slash.
         .wrap(NormalizePath::trim())
         .wrap(from_fn(limits::keep))
         .wrap(from_fn(problem::finish))
+        .wrap(from_fn(cors::preflight))
         .wrap(from_fn(log::request))
+        .wrap(from_fn(cors::headers))
 }

@@ -14,8 +14,11 @@ use utoipa_swagger_ui::Config;
 
 use super::dicomweb::shapes::{Binary, DataSet, DicomAttribute};
 use super::problem::Problem;
-use super::{api, dicomweb, health, metrics};
+use super::{api, dicomweb, health, metrics, page};
 use crate::error::{Error, Result};
+
+/// The methods that there are. HEAD goes with GET, OPTIONS with everything.
+const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"];
 
 /// Where the document is served.
 const DOCUMENT: &str = "/openapi.json";
@@ -92,7 +95,8 @@ pub(super) fn swagger() -> Config<'static> {
 /// The paths of the document and their methods.
 #[derive(Debug)]
 pub(super) struct Allowed {
-    methods: Vec<(ResourceDef, String)>,
+    /// Which of [`METHODS`] a path takes.
+    methods: Vec<(ResourceDef, [bool; METHODS.len()])>,
     /// The segments of all paths that are no parameters.
     words: BTreeSet<String>,
 }
@@ -101,22 +105,25 @@ impl Allowed {
     /// Reads them off the document.
     pub(super) fn of(document: &utoipa::openapi::OpenApi) -> Self {
         let paths = document.paths.paths.iter().map(|(path, item)| {
-            let methods = [
-                ("GET", item.get.is_some()),
-                ("POST", item.post.is_some()),
-                ("PUT", item.put.is_some()),
-                ("DELETE", item.delete.is_some()),
+            let known = [
+                item.get.is_some(),
+                item.get.is_some(),
+                item.post.is_some(),
+                item.put.is_some(),
+                item.delete.is_some(),
+                true,
             ];
-            let known: Vec<&str> = methods
-                .into_iter()
-                .filter(|(_, known)| *known)
-                .map(|(name, _)| name)
-                .collect();
-            (ResourceDef::new(path.as_str()), known.join(", "))
+            (ResourceDef::new(path.as_str()), known)
+        });
+        // What the document does not describe: pages, and itself.
+        let pages = page::paths().chain([DOCUMENT, "/docs", "/docs/{file}"]);
+        let pages = pages.map(|path| {
+            let known = [true, true, false, false, false, true];
+            (ResourceDef::new(path), known)
         });
         let segments = document.paths.paths.keys().flat_map(|path| path.split('/'));
         Self {
-            methods: paths.collect(),
+            methods: paths.chain(pages).collect(),
             words: segments
                 .filter(|segment| !segment.is_empty() && !segment.contains('{'))
                 .chain(["docs", "openapi.json"])
@@ -130,12 +137,20 @@ impl Allowed {
         self.words.contains(segment)
     }
 
-    /// What a path allows; `None` if there is no such path.
-    fn on(&self, path: &str) -> Option<&str> {
-        self.methods
+    /// What a path allows, as `Allow` lists it; `None` if there is no such path.
+    pub(super) fn on(&self, path: &str) -> Option<String> {
+        let fitting = self
+            .methods
             .iter()
-            .find(|(pattern, _)| pattern.is_match(path))
-            .map(|(_, methods)| methods.as_str())
+            .filter(|(pattern, _)| pattern.is_match(path));
+        let known: Vec<_> = fitting.map(|(_, known)| known).collect();
+        let is_known = |at: usize| known.iter().any(|known| known.get(at) == Some(&true));
+        let names = METHODS.iter().enumerate();
+        let names: Vec<&str> = names
+            .filter(|(at, _)| is_known(*at))
+            .map(|(_, name)| *name)
+            .collect();
+        (!names.is_empty()).then(|| names.join(", "))
     }
 }
 
@@ -144,7 +159,7 @@ pub(super) async fn no_such_route(
     request: HttpRequest,
     allowed: web::Data<Allowed>,
 ) -> Result<HttpResponse> {
-    match allowed.on(request.path()) {
+    match allowed.on(request.match_info().as_str()) {
         None => Err(Error::not_found()),
         Some(methods) => Ok(HttpResponse::MethodNotAllowed()
             .insert_header((ALLOW, methods))

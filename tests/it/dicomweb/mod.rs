@@ -3,7 +3,9 @@
 mod bad_files;
 mod bad_input;
 mod bad_wire;
+mod cors;
 mod metadata;
+mod methods;
 mod qido;
 mod search;
 mod stow;

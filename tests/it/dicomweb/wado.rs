@@ -215,21 +215,3 @@ async fn c03_a23_answers_are_kept_by_nobody_but_their_caller() {
         assert!(answer.header("vary").contains("Authorization"), "{path}");
     }
 }
-
-#[tokio::test]
-async fn r31_a_known_path_with_another_method_is_405_with_allow() {
-    let server = Server::start();
-    let token = server.reader("F001");
-    let answer = server
-        .send(server.request(reqwest::Method::PUT, "/studies", &token))
-        .await;
-    assert_eq!(answer.status, 405);
-    assert!(answer.header("allow").contains("GET") && answer.header("allow").contains("POST"));
-    assert_eq!(
-        server
-            .send(server.request(reqwest::Method::PUT, "/nowhere", &token))
-            .await
-            .status,
-        404
-    );
-}
