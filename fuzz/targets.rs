@@ -8,7 +8,8 @@ use kura::dicom::collect::Collector;
 use kura::dicom::frames::FrameTable;
 use kura::dicom::query::Query;
 use kura::dicom::scan::{Limits, Scanner};
-use kura::dicom::{conformance, extract, json};
+use kura::dicom::visit::{MOST_LEVELS, Named, Value, Visitor};
+use kura::dicom::{conformance, extract, json, xml};
 use kura::http::accept::{Accept, Offer};
 use kura::http::multipart::{Event, Reader};
 use kura::model::{AttributeSet, Level, TransferSyntax};
@@ -22,6 +23,8 @@ pub const ALL: &[(&str, Target)] = &[
     ("charset", charset),
     ("frame_table", frame_table),
     ("json_head", json_head),
+    ("json_set", json_set),
+    ("xml", xml),
     ("multipart", multipart),
     ("accept", accept),
     ("query", query),
@@ -84,6 +87,7 @@ fn stored(file: &[u8], piece: usize) -> Stored {
         json::read_head(&written).is_ok(),
         "what was written cannot be read"
     );
+    json_set(&written);
     Ok((written, table.map(|table| table.encode()), odd))
 }
 
@@ -118,6 +122,82 @@ pub fn frame_table(data: &[u8]) {
 /// A head as it lies in a pack.
 pub fn json_head(data: &[u8]) {
     drop(json::read_head(data));
+}
+
+/// What stands in a data set: attributes, values, items; and that each ends.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Counted {
+    attributes: usize,
+    values: usize,
+    items: usize,
+    open: usize,
+}
+
+impl Visitor for Counted {
+    fn attribute(&mut self, _: Named<'_>) -> kura::Result<()> {
+        self.attributes += 1;
+        self.open += 1;
+        Ok(())
+    }
+
+    fn value(&mut self, _: Value<'_>) -> kura::Result<()> {
+        assert!(self.open > 0, "a value of nothing");
+        self.values += 1;
+        Ok(())
+    }
+
+    fn item(&mut self) -> kura::Result<()> {
+        assert!(self.open > 0, "an item of nothing");
+        self.items += 1;
+        self.open += 1;
+        Ok(())
+    }
+
+    fn item_end(&mut self) -> kura::Result<()> {
+        self.open = self.open.checked_sub(1).expect("an item ends that is none");
+        Ok(())
+    }
+
+    fn attribute_end(&mut self) -> kura::Result<()> {
+        self.open = self
+            .open
+            .checked_sub(1)
+            .expect("an attribute ends that is none");
+        Ok(())
+    }
+}
+
+/// Data sets in DICOM JSON. What can be read can be written as XML, and that holds as much.
+pub fn json_set(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    for range in json::data_sets(text).unwrap_or_default() {
+        let mut counted = Counted::default();
+        if json::walk(&text[range.clone()], MOST_LEVELS, &mut counted).is_err() {
+            continue;
+        }
+        assert_eq!(counted.open, 0);
+        let mut written = Vec::new();
+        if xml::of_json(&text[range], &mut written).is_ok() {
+            let written = String::from_utf8(written).expect("UTF-8");
+            let mut again = Counted::default();
+            let read = xml::read(&written, usize::MAX, &mut again);
+            assert!(read.is_ok(), "what was written cannot be read: {written}");
+            assert_eq!(again.items, counted.items, "{written}");
+        }
+    }
+}
+
+/// A document of the Native DICOM Model.
+pub fn xml(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let mut counted = Counted::default();
+    if xml::read(text, MOST_LEVELS, &mut counted).is_ok() {
+        assert_eq!(counted.open, 0);
+    }
 }
 
 /// A body in parts. The first byte says how it is cut.

@@ -11,7 +11,7 @@ use crate::harness::corpus;
 use crate::harness::load::Random;
 
 /// For one target, at least.
-const INPUTS: usize = 10_000;
+const INPUTS: usize = 5_000;
 /// The longest seed that is bent.
 const SHORT: u64 = 20_000;
 
@@ -24,7 +24,7 @@ fn readers_of_foreign_bytes_take_anything() {
         for (seed, bytes) in &seeds {
             feed(name, *target, seed, bytes);
         }
-        let inputs = INPUTS.max(seeds.len() * 50);
+        let inputs = INPUTS.max(seeds.len() * 10);
         for input in 0..inputs {
             let (seed, bytes) = &seeds[input % seeds.len()];
             feed(name, *target, seed, &bend(bytes.clone(), &mut random));
