@@ -20,7 +20,7 @@ async fn the_openapi_document_is_kept_by_what_it_describes() {
     let scope = "dicom.read dicom.write report.read dose.read dicom.delete lifecycle.manage lifecycle.read admin.policy";
     let token = server.token("F001", scope);
     server.stored(&token, &[instance("1.2.3").file()]).await;
-    let examples = std::env::var("KURA_TEST_EXAMPLES").unwrap_or_else(|_| EXAMPLES.to_owned());
+    let examples = std::env::var_os("KURA_TEST_EXAMPLES").unwrap_or_else(|| EXAMPLES.into());
     let scratch = tempfile::tempdir().unwrap();
     let hooks = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/openapi_hooks.py");
     let output = Command::new(python.with_file_name("st"))
@@ -28,7 +28,9 @@ async fn the_openapi_document_is_kept_by_what_it_describes() {
         .args(["--url", &server.base, "--header"])
         .arg(format!("Authorization: Bearer {token}"))
         .args(["--phases", "examples,coverage,fuzzing", "--seed", "1"])
-        .args(["--max-examples", &examples, "--continue-on-failure"])
+        .arg("--max-examples")
+        .arg(examples)
+        .arg("--continue-on-failure")
         // No document can say which cursors were given out, or which studies there are.
         .args(["--exclude-checks", "positive_data_acceptance"])
         // These end the session and the rights of the one who asks.
