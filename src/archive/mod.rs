@@ -2,6 +2,7 @@
 //!
 //! `Archive` is what doors and concerns hold: the index, the vault and the clock, cheap to clone.
 
+pub mod assemble;
 mod decoded;
 pub mod frames;
 pub mod guard;
