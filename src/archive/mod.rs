@@ -15,6 +15,7 @@ pub mod remove;
 pub mod render;
 pub mod repack;
 pub mod retrieve;
+pub mod search;
 pub mod sweep;
 mod through;
 pub mod verify;

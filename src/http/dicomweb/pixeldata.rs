@@ -132,7 +132,7 @@ async fn see(archive: &Archive, mut instances: Walk, accept: &Accept) -> Result<
             continue;
         };
         let offers = offers(&instance, false);
-        match count(&table).and_then(|parts| Ok((parts, accept.choose(&offers)))) {
+        match count(&table).map(|parts| (parts, accept.choose(&offers))) {
             Ok((count, chosen)) => {
                 parts += u64::from(count);
                 only = (parts == 1).then(|| Arc::clone(&instance));
