@@ -31,6 +31,8 @@ pub enum Input {
     Start,
     /// Bytes of the part.
     Data(Bytes),
+    /// The part is odd for a reason that its bytes do not tell: a Warning Reason and a text for people.
+    Odd(u16, String),
     /// The part is complete.
     End,
     /// The part, or what should have been one, is broken.
@@ -161,6 +163,11 @@ impl Batch {
                 Input::Data(bytes) => {
                     if let Some(part) = &mut part {
                         self.take(part, bytes).await?;
+                    }
+                }
+                Input::Odd(code, text) => {
+                    if let Some(part) = &mut part {
+                        part.odd = Some((code, text));
                     }
                 }
                 Input::End => {

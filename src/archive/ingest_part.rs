@@ -36,6 +36,8 @@ pub(super) struct Part {
     refusal: Option<Refusal>,
     /// The study in whose pack the bytes lie, once they do.
     pub(super) pack: Option<StudyUid>,
+    /// What is odd about it for a reason that its bytes do not tell.
+    pub(super) odd: Option<(u16, String)>,
 }
 
 /// An instance that lies in an open pack and waits for its row.
@@ -61,6 +63,7 @@ impl Part {
             byte_count: 0,
             refusal: None,
             pack: None,
+            odd: None,
         }
     }
 
@@ -148,6 +151,7 @@ impl Part {
         slot: usize,
         base_url: &str,
     ) -> (Staged, Entry, Vec<u8>) {
+        let told = self.odd;
         let head = self.collector.finish();
         let syntax = TransferSyntax::of(&head.meta.transfer_syntax_uid);
         let mut odd = Vec::new();
@@ -182,7 +186,7 @@ impl Part {
             transfer_syntax_uid: head.meta.transfer_syntax_uid,
             path,
             sop_class: checked.sop_class,
-            warning: warning.chain(odd).next(),
+            warning: told.into_iter().chain(warning).chain(odd).next(),
             coerced: None,
         };
         (staged, entry, json)

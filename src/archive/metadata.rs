@@ -18,7 +18,7 @@ use super::walk::Walk;
 use crate::auth::Access;
 use crate::error::{Error, Result};
 use crate::index::catalog::{Instance, PieceRef, Scope, Visible};
-use crate::model::{InstancePath, SeriesUid};
+use crate::model::SeriesUid;
 use crate::storage::gzip::GzipArray;
 use crate::storage::metadata::MAX_HEAD_BYTES;
 use crate::storage::{BlobRef, Piece, inflate};
@@ -26,8 +26,8 @@ use crate::storage::{BlobRef, Piece, inflate};
 /// A block is small, or one head; deflated it is smaller still.
 pub(super) const MAX_BLOCK_BYTES: usize = MAX_HEAD_BYTES;
 
-/// The metadata of instances, each with its address and as a JSON object.
-pub type HeadStream = BoxStream<'static, Result<(InstancePath, Vec<u8>)>>;
+/// Instances, each with its metadata as a JSON object.
+pub type HeadStream = BoxStream<'static, Result<(Arc<Visible<Instance>>, Vec<u8>)>>;
 
 /// How metadata leave.
 pub enum Metadata {
@@ -158,19 +158,14 @@ struct Heads {
 }
 
 impl Heads {
-    async fn next(&mut self) -> Result<Option<(InstancePath, Vec<u8>)>> {
+    async fn next(&mut self) -> Result<Option<(Arc<Visible<Instance>>, Vec<u8>)>> {
         let Some(instance) = self.instances.next().await? else {
             return Ok(None);
         };
         let head = self.head(&instance).await?;
         let mut out = Vec::with_capacity(head.len() + 64);
         rebase(&head, &instance.base_url, &self.base_url, &mut out);
-        let path = InstancePath {
-            study: instance.study.clone(),
-            series: instance.series.clone(),
-            instance: instance.instance.clone(),
-        };
-        Ok(Some((path, out)))
+        Ok(Some((Arc::new(instance), out)))
     }
 
     /// The stored head of an instance.

@@ -2,6 +2,7 @@
 //!
 //! `Archive` is what doors and concerns hold: the index, the vault and the clock, cheap to clone.
 
+pub mod assemble;
 mod decoded;
 pub mod frames;
 pub mod guard;
@@ -14,6 +15,7 @@ pub mod remove;
 pub mod render;
 pub mod repack;
 pub mod retrieve;
+pub mod search;
 pub mod sweep;
 mod through;
 pub mod verify;

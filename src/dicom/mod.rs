@@ -7,6 +7,7 @@ pub mod bulk;
 pub mod charset;
 pub mod codec;
 pub mod collect;
+pub mod compose;
 pub mod conformance;
 pub mod dictionary;
 pub mod extract;

@@ -16,6 +16,7 @@ pub mod pack;
 pub mod place;
 mod remote;
 pub mod run;
+pub mod spool;
 mod timing;
 mod trailer;
 pub mod vault;

@@ -9,10 +9,12 @@
     clippy::as_conversions
 )]
 
+mod links;
 mod pick;
 
 use std::fmt;
 
+pub use links::links;
 pub use pick::{Found, Pick};
 
 use super::head::{Element, Head, Value};

@@ -25,6 +25,8 @@ pub const CANNOT_UNDERSTAND: u16 = 0xC000;
 pub const COERCED: u16 = 0xB000;
 /// Warning: values or structure break a rule (B007, T34, T35).
 pub const BREAKS_RULES: u16 = 0xB007;
+/// Warning Reason: elements were left out.
+pub const ELEMENTS_DROPPED: u16 = 0xB006;
 
 const SOP_CLASS_UID: Tag = Tag(0x0008, 0x0016);
 const SOP_INSTANCE_UID: Tag = Tag(0x0008, 0x0018);

@@ -3,6 +3,7 @@
 pub mod decode;
 mod names;
 mod parse;
+pub mod stored;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -62,8 +63,25 @@ pub struct Fields {
     pub tags: Vec<Tag>,
     /// `includefield=all`.
     pub all: bool,
+    /// Attributes inside sequences (Q84).
+    pub paths: Vec<Vec<Tag>>,
+    /// Private attributes, each with its creator; the block is that of the query (Q85).
+    pub private: Vec<(Tag, String)>,
     /// Only what names the result, and what was asked for (`includedefaults=false`, Q86).
     pub no_defaults: bool,
+}
+
+impl Query {
+    /// Whether results show what only stored metadata tell: those of instances may.
+    pub fn shows_stored(&self) -> bool {
+        let fields = &self.fields;
+        let is_stored = |tag: &Tag| super::dictionary::row_of(*tag).is_none();
+        let shows = fields.all
+            || !fields.paths.is_empty()
+            || !fields.private.is_empty()
+            || fields.tags.iter().any(is_stored);
+        self.level == Level::Instance && shows
+    }
 }
 
 /// One attribute that orders the results.
@@ -90,6 +108,8 @@ pub struct Query {
     pub series: Option<SeriesUid>,
     /// Conditions; all hold.
     pub matches: Vec<Match>,
+    /// Conditions that the index does not answer, in a search within a study (Q04); all hold.
+    pub stored: Vec<stored::Condition>,
     /// What is shown.
     pub fields: Fields,
     /// The order, before that of Q90.

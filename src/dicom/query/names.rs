@@ -1,6 +1,7 @@
 //! What a name in a query string is: an attribute, a parameter, or nothing known (Q01 to Q03).
 
 use crate::dicom::dictionary::{keyword, tag_of};
+use crate::dicom::visit::hex_tag;
 use crate::model::Tag;
 
 /// The longest name that a warning repeats, in characters; no keyword of the standard is longer.
@@ -17,7 +18,9 @@ pub(super) enum Name {
     Parameter(Parameter),
     /// A parameter that the door reads.
     OfTheDoor,
-    /// A parameter, or a path into a sequence, that is not offered.
+    /// A path into a sequence.
+    Path,
+    /// A parameter that is not offered.
     NotOffered,
     /// Anything else, private attributes included.
     Unknown,
@@ -96,7 +99,7 @@ impl Name {
             "accept" | "charset" => Self::OfTheDoor,
             "facility" | "scope" | "identity" | "annotate" | "collapse" => Self::NotOffered,
             _ if text.contains('.') && text.split('.').all(|step| attribute(step).is_some()) => {
-                Self::NotOffered
+                Self::Path
             }
             _ => attribute(text).map_or(Self::Unknown, Self::Attribute),
         }
@@ -113,6 +116,16 @@ pub(super) fn attribute(text: &str) -> Option<Tag> {
     let tag = Tag(number(0..4)?, number(4..8)?);
     let is_private = tag.group() % 2 == 1;
     (!is_private && keyword(tag).is_some()).then_some(tag)
+}
+
+/// The tags of a path into a sequence.
+pub(super) fn path(text: &str) -> Vec<Tag> {
+    text.split('.').filter_map(attribute).collect()
+}
+
+/// The private attribute that eight hexadecimal digits name, a creator or another.
+pub(super) fn private(text: &str) -> Option<Tag> {
+    hex_tag(text).filter(|Tag(group, element)| group & 1 == 1 && *element >= 0x10)
 }
 
 /// A warning that names names, fit for a header: cut, each once, and nothing in them but the characters of names.
@@ -168,12 +181,12 @@ mod tests {
         check("0020000d", Name::Attribute(Tag(0x0020, 0x000D)));
         check("0020000D", Name::Attribute(Tag(0x0020, 0x000D)));
         check("PatientAge", Name::Attribute(Tag(0x0010, 0x1010)));
-        check("00400275.00400009", Name::NotOffered);
+        check("00400275.00400009", Name::Path);
         check(
             "RequestAttributesSequence.ScheduledProcedureStepID",
-            Name::NotOffered,
+            Name::Path,
         );
-        check("OtherPatientIDsSequence.00100020", Name::NotOffered);
+        check("OtherPatientIDsSequence.00100020", Name::Path);
     }
 
     #[test]

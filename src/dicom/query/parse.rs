@@ -8,10 +8,12 @@
 use std::collections::BTreeMap;
 
 use super::decode::{Plus, decode, pairs};
-use super::names::{Name, Parameter, attribute, warning};
+use super::names::{Name, Parameter, attribute, path, private, warning};
+use super::stored::Condition;
 use super::value::{self, How};
 use super::{Fields, Identity, Match, OrderBy, Query, Test, when};
-use crate::dicom::dictionary::{Matching, Row, keyword, row_of, standard_vr, tag_of};
+use crate::dicom::dictionary::{Matching, Returned, Row, keyword, row_of, standard_vr, tag_of};
+use crate::dicom::visit::is_creator;
 use crate::error::{Error, Result};
 use crate::model::{Level, SeriesUid, StudyUid, Tag, VR};
 
@@ -22,6 +24,9 @@ const TIMEZONE_OFFSET_FROM_UTC: Tag = Tag(0x0008, 0x0201);
 
 /// How many attributes order a page at most.
 const MOST_ORDERS: usize = 8;
+
+/// How many sequences and attributes a path has at most.
+const MOST_STEPS: usize = 8;
 
 impl Query {
     /// Checks the query string of a search for `level` below the study and the series of the path.
@@ -55,7 +60,10 @@ impl Query {
         }
         let zone = asked.zone()?;
         let order = asked.order(level)?;
-        let matches = asked.matches(level, how)?;
+        let study_is_given = study.is_some() && level > Level::Study;
+        asked.creators();
+        let matches = asked.matches(level, how, study_is_given)?;
+        let stored = asked.conditions(level, study_is_given, how)?;
         if zone.is_some() {
             check_days(&matches)?;
         }
@@ -65,6 +73,7 @@ impl Query {
             series,
             order,
             zone,
+            stored,
             limit,
             offset,
             count,
@@ -91,6 +100,15 @@ struct Asked {
     all: bool,
     /// Names that mean nothing here.
     unknown: Vec<String>,
+    /// Match keys inside sequences.
+    paths: BTreeMap<Vec<Tag>, Vec<String>>,
+    /// Paths to show.
+    shown_paths: Vec<Vec<Tag>>,
+    /// Creators that the query names, and private attributes to show.
+    named_creators: BTreeMap<Tag, String>,
+    private: Vec<Tag>,
+    /// The same, each with its creator.
+    shown_private: Vec<(Tag, String)>,
     /// Keys that this level does not match.
     unmatched: Vec<String>,
     /// Parameters and paths that are not built.
@@ -110,14 +128,22 @@ impl Asked {
             if kind == Name::OfTheDoor {
                 continue;
             }
-            let value = decode(value, plus(kind))?;
+            let value = decode(value, plus(kind, &name))?;
             asked.identify(kind, &name, &value);
             match kind {
                 Name::Attribute(tag) => asked.keys.entry(tag).or_default().push(value),
                 Name::Parameter(Parameter::IncludeField) => asked.include(&value),
                 Name::Parameter(parameter) => asked.set(parameter, value)?,
+                Name::Path => asked.paths.entry(path(&name)).or_default().push(value),
                 Name::NotOffered => asked.not_offered.push(name),
-                Name::Unknown => asked.unknown.push(name),
+                Name::Unknown => match private(&name).filter(|tag| is_creator(*tag)) {
+                    Some(creator) => {
+                        asked
+                            .named_creators
+                            .insert(creator, value.trim().to_owned());
+                    }
+                    None => asked.unknown.push(name),
+                },
                 Name::OfTheDoor => {}
             }
         }
@@ -134,8 +160,10 @@ impl Asked {
                 self.all = true;
             } else if let Some(tag) = attribute(name) {
                 self.fields.push(tag);
-            } else if Name::of(name) == Name::NotOffered {
-                self.not_offered.push(name.to_owned());
+            } else if Name::of(name) == Name::Path {
+                self.shown_paths.push(path(name));
+            } else if let Some(tag) = private(name).filter(|tag| !is_creator(*tag)) {
+                self.private.push(tag);
             } else {
                 self.unknown.push(name.to_owned());
             }
@@ -155,7 +183,7 @@ impl Asked {
     /// Takes up what decides which results there are and in which order they come.
     fn identify(&mut self, kind: Name, name: &str, value: &str) {
         let decides = match kind {
-            Name::Attribute(_) => true,
+            Name::Attribute(_) | Name::Path => true,
             Name::Parameter(parameter) => matches!(
                 parameter,
                 Parameter::FuzzyMatching
@@ -281,7 +309,7 @@ impl Asked {
     }
 
     /// The conditions. Every key that this level has is shown as well (Q05, Q67).
-    fn matches(&mut self, level: Level, how: How) -> Result<Vec<Match>> {
+    fn matches(&mut self, level: Level, how: How, within_study: bool) -> Result<Vec<Match>> {
         let mut matches = Vec::new();
         let intervals = self.intervals(level, how);
         for (tag, values) in &self.keys {
@@ -293,6 +321,9 @@ impl Asked {
             }
             let Some(row) = matched_row(level, *tag) else {
                 self.fields.push(*tag);
+                if within_study && row_of(*tag).is_none() && matching_of(*tag).is_some() {
+                    continue;
+                }
                 if values.iter().any(|value| !value.trim().is_empty()) {
                     self.unmatched.push(spelled(*tag));
                 }
@@ -331,6 +362,69 @@ impl Asked {
         intervals
     }
 
+    /// Private attributes to show, each with the creator that the query names for its block (Q85).
+    fn creators(&mut self) {
+        let mut used = Vec::new();
+        for tag in std::mem::take(&mut self.private) {
+            let block = Tag(tag.0, tag.1 >> 8);
+            match self.named_creators.get(&block) {
+                Some(creator) => {
+                    self.shown_private.push((tag, creator.clone()));
+                    used.push(block);
+                }
+                None => self.unknown.push(spelled(tag)),
+            }
+        }
+        let rest = self.named_creators.keys().filter(|tag| !used.contains(tag));
+        self.unknown.extend(rest.map(|tag| spelled(*tag)));
+    }
+
+    /// Conditions that the index does not answer: within a study they are held against stored metadata, elsewhere they are
+    /// ignored and named (Q04, Q32).
+    fn conditions(&mut self, level: Level, within_study: bool, how: How) -> Result<Vec<Condition>> {
+        let mut conditions = Vec::new();
+        let unindexed = self
+            .keys
+            .iter()
+            .filter(|(tag, _)| within_study && row_of(**tag).is_none());
+        let single = unindexed.map(|(tag, values)| (vec![*tag], values.clone()));
+        let all: Vec<(Vec<Tag>, Vec<String>)> =
+            single.chain(std::mem::take(&mut self.paths)).collect();
+        for (path, values) in all {
+            let Some(leaf) = path.last().copied() else {
+                continue;
+            };
+            let known = matching_of(leaf).filter(|_| within_study && path.len() <= MOST_STEPS);
+            let Some((vr, matching)) = known else {
+                if path.len() > 1 && values.iter().any(|value| !value.trim().is_empty()) {
+                    let names: Vec<String> = path.iter().map(|tag| spelled(*tag)).collect();
+                    self.unmatched.push(names.join("."));
+                }
+                continue;
+            };
+            let row = Row {
+                tag: leaf,
+                keyword: keyword(leaf).unwrap_or("a key"),
+                vr,
+                level,
+                matching,
+                returned: Returned::OnRequest,
+                column: "",
+                computed: false,
+            };
+            let tests = value::stored_tests(&row, &values, how)?;
+            conditions.extend(tests.into_iter().map(|test| Condition {
+                path: path.clone(),
+                vr,
+                test,
+            }));
+            if path.len() > 1 {
+                self.shown_paths.push(path);
+            }
+        }
+        Ok(conditions)
+    }
+
     /// What is shown: nothing of a lower level (Q81), each attribute once.
     fn fields(self, level: Level, no_defaults: bool) -> Fields {
         let mut tags = self.fields;
@@ -340,6 +434,8 @@ impl Asked {
         Fields {
             tags,
             all: self.all,
+            paths: self.shown_paths,
+            private: self.shown_private,
             no_defaults,
         }
     }
@@ -362,11 +458,15 @@ impl Asked {
 }
 
 /// What a plus in a value is: data in an offset from UTC, a space elsewhere (Q07).
-fn plus(kind: Name) -> Plus {
+fn plus(kind: Name, name: &str) -> Plus {
     match kind {
         Name::Attribute(tag) if tag == TIMEZONE_OFFSET_FROM_UTC => Plus::Itself,
         Name::Attribute(tag) if standard_vr(tag) == Some(VR::DT) => Plus::Itself,
-        Name::Attribute(_)
+        Name::Path if path(name).last().and_then(|tag| standard_vr(*tag)) == Some(VR::DT) => {
+            Plus::Itself
+        }
+        Name::Path
+        | Name::Attribute(_)
         | Name::Parameter(_)
         | Name::OfTheDoor
         | Name::NotOffered
@@ -403,6 +503,22 @@ fn check_days(matches: &[Match]) -> Result<()> {
             found.row.keyword
         ))),
     }
+}
+
+/// How an attribute without a column is matched, by its value representation; `None` if it is not (Q33).
+fn matching_of(tag: Tag) -> Option<(VR, Matching)> {
+    let vr = standard_vr(tag)?;
+    let matching = match vr {
+        VR::UI | VR::AT | VR::AS | VR::DS | VR::FL | VR::FD => Matching::Uid,
+        VR::CS => Matching::Code,
+        VR::AE | VR::LO | VR::LT | VR::SH | VR::ST | VR::UC | VR::UR | VR::UT => Matching::Text,
+        VR::PN => Matching::Name,
+        VR::DA => Matching::Date,
+        VR::TM | VR::DT => Matching::Time,
+        VR::IS | VR::SL | VR::SS | VR::SV | VR::UL | VR::US | VR::UV => Matching::Number,
+        VR::OB | VR::OD | VR::OF | VR::OL | VR::OV | VR::OW | VR::SQ | VR::UN => return None,
+    };
+    Some((vr, matching))
 }
 
 fn spelled(tag: Tag) -> String {

@@ -41,7 +41,7 @@ const NOTHING: &str = "\"\"";
 ///
 /// # Errors
 /// `Kind::Invalid` if they are none of what the attribute is matched by.
-pub(super) fn tests(row: &'static Row, values: &[String], how: How) -> Result<Vec<Test>> {
+pub(super) fn tests(row: &Row, values: &[String], how: How) -> Result<Vec<Test>> {
     if how.empty
         && let [value] = values
         && value.trim() == NOTHING
@@ -77,6 +77,33 @@ pub(super) fn tests(row: &'static Row, values: &[String], how: How) -> Result<Ve
         .collect())
 }
 
+/// The tests of an attribute that the index does not have.
+///
+/// # Errors
+/// As [`tests`].
+pub(super) fn stored_tests(row: &Row, values: &[String], how: How) -> Result<Vec<Test>> {
+    if row.vr != VR::DT {
+        return tests(row, values, how);
+    }
+    let value = match values {
+        [value] => value.trim(),
+        _ => return Err(refused(row, "it is given twice, and takes one value")),
+    };
+    if how.empty && value == NOTHING {
+        return Ok(vec![Test::Empty]);
+    }
+    if is_universal(value) {
+        return Ok(Vec::new());
+    }
+    let (from, to) = when::moments_of(value).ok_or_else(|| {
+        refused(
+            row,
+            "a date and time is YYYY to YYYYMMDDHHMMSS.FFFFFF with an offset or without, a range two of them around a hyphen",
+        )
+    })?;
+    Ok(vec![Test::Range(from, to)])
+}
+
 /// Whether the value representation is one for which a list can mean all of it (Q40).
 fn takes_multiple(row: &Row) -> bool {
     matches!(
@@ -91,7 +118,7 @@ fn is_list(row: &Row) -> bool {
 }
 
 /// One test for all values of a key; `None` is universal matching.
-fn test(row: &'static Row, values: &[String], fuzzy: bool) -> Result<Option<Test>> {
+fn test(row: &Row, values: &[String], fuzzy: bool) -> Result<Option<Test>> {
     let values = alternatives(row, values)?;
     if values.is_empty() || values.iter().any(|value| is_universal(value)) {
         return Ok(None);

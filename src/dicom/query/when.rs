@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use time::{Date, Month};
+use time::{Date, Duration, Month, PrimitiveDateTime, Time};
 
 use super::Moment;
 
@@ -51,6 +51,90 @@ pub(super) fn moments(dates: &str, times: &str) -> Option<(Option<Moment>, Optio
         _ => true,
     };
     is_in_order.then_some((from, to))
+}
+
+/// A date and time (DT) or a range of them as `YYYYMMDDHHMMSS.FFFFFF` in UTC; one without an offset means UTC (Q26).
+pub(super) fn moments_of(text: &str) -> Option<Ends> {
+    let text = text.trim();
+    if let Some((first, last)) = moment(text) {
+        return Some((Some(first), Some(last)));
+    }
+    // Which hyphen parts the two is told by what stands on either side of it.
+    let hyphens = text.match_indices('-');
+    let mut ranges = hyphens.filter_map(|(at, _)| {
+        let (from, to) = (
+            text.get(..at)?.trim(),
+            text.get(at.checked_add(1)?..)?.trim(),
+        );
+        let side = |side: &str| match side {
+            "" => Some(None),
+            side => moment(side).map(Some),
+        };
+        let (from, to) = (side(from)?, side(to)?);
+        let ends = (from.map(|(first, _)| first), to.map(|(_, last)| last));
+        let is_range = match &ends {
+            (Some(first), Some(last)) => first <= last,
+            (first, last) => first.is_some() || last.is_some(),
+        };
+        is_range.then_some(ends)
+    });
+    ranges.next()
+}
+
+/// The first and the last microsecond of a date and time of any precision from years on.
+fn moment(text: &str) -> Option<(String, String)> {
+    let (local, east) = match text.char_indices().rev().nth(4) {
+        // An offset stands behind a full time; after less than that a hyphen begins another date.
+        Some((at, '+' | '-')) if at >= 14 => {
+            let (local, offset) = text.split_at_checked(at)?;
+            (local, zone(offset)?)
+        }
+        _ => (text, 0),
+    };
+    let (digits, fraction) = local.split_once('.').unwrap_or((local, ""));
+    let is_whole = matches!(digits.len(), 4 | 6 | 8 | 10 | 12 | 14) && all_digits(digits);
+    let has_fraction = local.contains('.');
+    let fraction_fits = !has_fraction
+        || digits.len() == 14 && (1..=6).contains(&fraction.len()) && all_digits(fraction);
+    if !is_whole || !fraction_fits {
+        return None;
+    }
+    let given = if has_fraction {
+        format!("{digits}.{fraction}")
+    } else {
+        digits.to_owned()
+    };
+    let first = filled(&given, "00000101000000.000000");
+    let month = Month::try_from(first.get(4..6)?.parse::<u8>().ok()?).ok()?;
+    let year: u16 = first.get(..4)?.parse().ok()?;
+    let last_day = match given.len() {
+        4 => "1231".to_owned(),
+        _ => format!("{:02}{:02}", u8::from(month), month.length(i32::from(year))),
+    };
+    let last = filled(&given, &format!("0000{last_day}235959.999999"));
+    Some((in_utc(&first, east)?, in_utc(&last, east)?))
+}
+
+/// A full date and time of a zone that is `east` minutes ahead.
+fn in_utc(local: &str, east: i32) -> Option<String> {
+    let number = |range: Range<usize>| local.get(range)?.parse::<u8>().ok();
+    let year: u16 = local.get(..4)?.parse().ok()?;
+    let month = Month::try_from(number(4..6)?).ok()?;
+    let day = Date::from_calendar_date(i32::from(year), month, number(6..8)?).ok()?;
+    // Second 60 is a leap second (PS3.5 6.2).
+    let second = number(12..14).filter(|second| *second <= 60)?;
+    let time = Time::from_hms(number(8..10)?, number(10..12)?, second.min(59)).ok()?;
+    let utc = PrimitiveDateTime::new(day, time).checked_sub(Duration::minutes(i64::from(east)))?;
+    let (day, time) = (utc.date(), utc.time());
+    Some(format!(
+        "{:04}{:02}{:02}{:02}{:02}{second:02}{}",
+        day.year(),
+        u8::from(day.month()),
+        day.day(),
+        time.hour(),
+        time.minute(),
+        local.get(14..)?
+    ))
 }
 
 /// One date as `YYYYMMDD`, from that or from `YYYY.MM.DD` of the days before DICOM.
@@ -234,6 +318,79 @@ mod tests {
         check(times, "1030-", "103000.000000", "");
         check(times, "-10", "", "105959.999999");
         check(times, "235960", "235960.000000", "235960.999999");
+    }
+
+    #[test]
+    fn q26_dates_and_times_of_any_precision_and_ranges_of_them() {
+        check(
+            moments_of,
+            "2024",
+            "20240101000000.000000",
+            "20241231235959.999999",
+        );
+        check(
+            moments_of,
+            "202402",
+            "20240201000000.000000",
+            "20240229235959.999999",
+        );
+        check(
+            moments_of,
+            "2024013110",
+            "20240131100000.000000",
+            "20240131105959.999999",
+        );
+        check(
+            moments_of,
+            "20240131103015.25",
+            "20240131103015.250000",
+            "20240131103015.259999",
+        );
+        check(
+            moments_of,
+            "20240131103015-0500",
+            "20240131153015.000000",
+            "20240131153015.999999",
+        );
+        check(
+            moments_of,
+            "20240131003015.5+0900",
+            "20240130153015.500000",
+            "20240130153015.599999",
+        );
+        check(
+            moments_of,
+            "2023-2024",
+            "20230101000000.000000",
+            "20241231235959.999999",
+        );
+        check(
+            moments_of,
+            "20240131103015-0500-20240131103015-0400",
+            "20240131143015.000000",
+            "20240131143015.999999",
+        );
+        check(moments_of, "20240131-", "20240131000000.000000", "");
+        check(
+            moments_of,
+            "-20240131103015-0500",
+            "",
+            "20240131153015.999999",
+        );
+        for text in [
+            "",
+            "-",
+            "20",
+            "20241",
+            "20241301",
+            "20240132",
+            "2024-2023",
+            "2024013125",
+            "20240131.5",
+            "x",
+        ] {
+            assert_eq!(moments_of(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::model::transfer_syntax::Pixels;
 use crate::model::{Tag, TransferSyntax};
 
 const PDF: &str = "application/pdf";
-const PIXEL_DATA: Tag = Tag(0x7FE0, 0x0010);
+pub(super) const PIXEL_DATA: Tag = Tag(0x7FE0, 0x0010);
 
 /// Retrieve bulk data of an instance.
 #[utoipa::path(tag = "WADO-RS", operation_id = "retrieveBulkData", params(BulkParams), responses(Octets, Refused), security(("bearer" = [])))]
@@ -87,12 +87,12 @@ pub(crate) async fn retrieve_bulkdata(
     respond::single(&mut response, part).await
 }
 
-fn absent() -> Error {
+pub(super) fn absent() -> Error {
     problem::no_such_part("the instance has no bulk data at this path")
 }
 
 /// The media type of stored pixel data and the transfer syntax in which they leave (dicomweb.md 2.5).
-fn pixel_type(stored: &str) -> (&str, &str) {
+pub(super) fn pixel_type(stored: &str) -> (&str, &str) {
     match TransferSyntax::of(stored) {
         Some(syntax) if matches!(syntax.pixels, Pixels::Frames | Pixels::Video) => {
             (syntax.media_type, stored)

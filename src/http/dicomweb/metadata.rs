@@ -1,10 +1,12 @@
 //! WADO-RS metadata (PS3.18 10.4.1.1.2, dicomweb.md section 5).
 
+use std::sync::Arc;
+
 use actix_web::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use futures::stream::{StreamExt, TryStreamExt};
 
-use super::paths::{InstanceNames, SeriesNames, StudyNames};
+use super::paths::{InstanceNames, SeriesNames, StudyNames, path_of};
 use super::shapes::{self, InstanceParams, Refused, SeriesParams, StudyParams};
 use crate::archive::metadata::{HeadStream, Metadata};
 use crate::auth::{DicomRead, OfObject};
@@ -14,8 +16,7 @@ use crate::http::caller::Caller;
 use crate::http::data_sets::{self, Count, Form};
 use crate::http::urls::Urls;
 use crate::http::{Kura, respond};
-use crate::index::catalog::Scope;
-use crate::model::InstancePath;
+use crate::index::catalog::{Instance, Scope, Visible};
 
 /// Retrieve the metadata of a study.
 #[utoipa::path(tag = "WADO-RS", operation_id = "retrieveStudyMetadata", params(StudyParams), responses(shapes::Metadata, Refused), security(("bearer" = [])))]
@@ -113,8 +114,9 @@ async fn answer(
 async fn as_xml(mut heads: HeadStream, form: Form, urls: Urls) -> Result<HttpResponse> {
     let mut response = HttpResponse::Ok();
     respond::object_headers(&mut response);
-    let part = move |(path, head): (InstancePath, Vec<u8>)| {
-        data_sets::part(&head, format!("{}/metadata", urls.instance(&path)))
+    let part = move |(instance, head): (Arc<Visible<Instance>>, Vec<u8>)| {
+        let location = format!("{}/metadata", urls.instance(&path_of(&instance)));
+        data_sets::part(&head, location)
     };
     if form == Form::Xml {
         let head = heads.try_next().await?.ok_or_else(Error::not_found)?;

@@ -1,14 +1,17 @@
 //! DICOMweb under `/dicomweb` (PS3.18): search, retrieve, store.
 
 pub mod bulkdata;
+pub mod bulkdata_of;
 pub mod frames;
 pub mod metadata;
 mod paths;
+pub mod pixeldata;
 pub mod qido;
 pub mod remove;
 pub mod rendered;
 pub mod shapes;
 pub mod stow;
+mod stow_data_sets;
 pub mod wado;
 
 use actix_web::web;
@@ -42,6 +45,12 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(rendered::thumbnail::of_series)
         .service(rendered::thumbnail::of_instance)
         .service(rendered::thumbnail::of_frames)
+        .service(bulkdata_of::of_study)
+        .service(bulkdata_of::of_series)
+        .service(bulkdata_of::of_instance)
+        .service(pixeldata::of_study)
+        .service(pixeldata::of_series)
+        .service(pixeldata::of_instance)
         .service(remove::delete_study)
         .service(remove::delete_series)
         .service(remove::delete_instance)

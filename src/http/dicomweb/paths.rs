@@ -5,6 +5,7 @@
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
+use crate::index::catalog::{Instance, Scope};
 use crate::model::{
     InstancePath, SeriesPath, SeriesUid, SopInstanceUid, StudyPath, StudyUid, UidError,
 };
@@ -89,6 +90,15 @@ impl RejectInstanceNames {
 }
 
 impl StudyNames {
+    /// Everything in the study.
+    pub(super) fn scope(&self) -> Result<Scope> {
+        Ok(Scope {
+            study: self.path()?.study,
+            series: None,
+            instance: None,
+        })
+    }
+
     /// The path, if a UID can be named so.
     pub(super) fn path(&self) -> Result<StudyPath> {
         Ok(StudyPath {
@@ -98,6 +108,16 @@ impl StudyNames {
 }
 
 impl SeriesNames {
+    /// Everything in the series.
+    pub(super) fn scope(&self) -> Result<Scope> {
+        let path = self.path()?;
+        Ok(Scope {
+            study: path.study,
+            series: Some(path.series),
+            instance: None,
+        })
+    }
+
     /// The path, if UIDs can be named so.
     pub(super) fn path(&self) -> Result<SeriesPath> {
         Ok(SeriesPath {
@@ -108,6 +128,16 @@ impl SeriesNames {
 }
 
 impl InstanceNames {
+    /// The instance alone.
+    pub(super) fn scope(&self) -> Result<Scope> {
+        let path = self.path()?;
+        Ok(Scope {
+            study: path.study,
+            series: Some(path.series),
+            instance: Some(path.instance),
+        })
+    }
+
     /// The path, if UIDs can be named so.
     pub(super) fn path(&self) -> Result<InstancePath> {
         instance(&self.study, &self.series, &self.instance)
@@ -118,6 +148,15 @@ impl PartNames {
     /// The path of the instance, if UIDs can be named so.
     pub(super) fn path(&self) -> Result<InstancePath> {
         instance(&self.study, &self.series, &self.instance)
+    }
+}
+
+/// The path of an instance.
+pub(super) fn path_of(instance: &Instance) -> InstancePath {
+    InstancePath {
+        study: instance.study.clone(),
+        series: instance.series.clone(),
+        instance: instance.instance.clone(),
     }
 }
 

@@ -1,8 +1,10 @@
 //! QIDO-RS: searching (PS3.18 10.6, dicomweb.md section 4).
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use bytes::Bytes;
-use futures::stream;
+use futures::stream::{self, StreamExt};
 
 use super::paths::{SeriesNames, StudyNames};
 use super::shapes::{Refused, SearchParams, Searched, SeriesParams, StudyParams};
@@ -161,8 +163,9 @@ impl Search<'_> {
         let form = data_sets::form(self.accept, Count::Many)?;
         let query = Query::parse(level, study, series, self.request.query_string())?;
         let place = self.place(&query)?;
-        let catalog = self.kura.archive.catalog(self.caller);
-        let page = catalog.search(&query, place.as_ref()).await?;
+        let access = self.caller.access();
+        let archive = self.kura.archive.clone();
+        let page = archive.search(&access, &query, place.as_ref()).await?;
         let urls = self.kura.urls(self.request);
         let is_none = page.rows.is_empty();
         // A message of no parts is none: in XML nothing is 204 whatever is asked for.
@@ -187,24 +190,38 @@ impl Search<'_> {
         if !is_list {
             return Ok(response.finish());
         }
-        let rows = rows(page.rows, urls);
+        let base = urls.root();
+        let rows = stream::iter(page.rows).then(move |mut found| {
+            let (archive, access, query) = (archive.clone(), Arc::clone(&access), query.clone());
+            let (url, base) = (retrieve_url(&found, &urls), base.clone());
+            async move {
+                if query.shows_stored() {
+                    archive.complete(&access, &query, &base, &mut found).await?;
+                }
+                found.attributes.put(RETRIEVE_URL, VR::UR, url);
+                let mut out = Vec::with_capacity(1024);
+                json::write_attributes(&found.attributes, &mut out);
+                Ok::<_, Error>(out)
+            }
+        });
         let Form::Json(media_type) = form else {
-            let parts = rows.map(|row| data_sets::part(&row, String::new()));
+            let parts = rows.map(|row| data_sets::part(&row?, String::new()));
             return Ok(respond::multipart(
                 &mut response,
                 data_sets::DICOM_XML,
-                stream::iter(parts),
+                parts,
             ));
         };
         response.content_type(media_type);
         // Written as they are sent (J25).
-        let rows = rows.enumerate().map(|(at, mut row)| {
+        let rows = rows.enumerate().map(|(at, row)| {
+            let mut row = row?;
             row.insert(0, if at == 0 { b'[' } else { b',' });
             Ok::<_, Error>(Bytes::from(row))
         });
         let end = if is_none { "[]" } else { "]" };
-        let end = [Ok(Bytes::from_static(end.as_bytes()))];
-        Ok(response.streaming(stream::iter(rows.chain(end))))
+        let end = stream::iter([Ok(Bytes::from_static(end.as_bytes()))]);
+        Ok(response.streaming(rows.chain(end)))
     }
 
     /// The place that a cursor names. One that was not made here for this search and this facility is refused (Q98).
@@ -278,18 +295,6 @@ fn warnings(query: &Query, page: &Page) -> Vec<String> {
         )),
     };
     query.warnings.iter().cloned().chain(more).collect()
-}
-
-/// The rows as JSON objects.
-fn rows(rows: Vec<Found>, urls: Urls) -> impl Iterator<Item = Vec<u8>> {
-    rows.into_iter().map(move |mut found| {
-        found
-            .attributes
-            .put(RETRIEVE_URL, VR::UR, retrieve_url(&found, &urls));
-        let mut out = Vec::with_capacity(1024);
-        json::write_attributes(&found.attributes, &mut out);
-        out
-    })
 }
 
 fn retrieve_url(found: &Found, urls: &Urls) -> String {

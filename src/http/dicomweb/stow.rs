@@ -9,6 +9,8 @@ use bytes::Bytes;
 
 use super::paths::StudyNames;
 use super::shapes::{Binary, Refused, Stored, StudyParams};
+use super::stow_data_sets;
+use crate::archive::assemble::Document;
 use crate::archive::ingest::{Ingest, Input, Options};
 use crate::auth::DicomWrite;
 use crate::auth::StoreGrant;
@@ -29,8 +31,8 @@ use crate::model::{StudyPath, StudyUid};
     tag = "STOW-RS",
     operation_id = "storeInstances",
     request_body(
-        content((Binary = "multipart/related; type=\"application/dicom\""), (Binary = "application/dicom")),
-        description = "DICOM files (PS3.10), one a part, or a single one"
+        content((Binary = "multipart/related; type=\"application/dicom\""), (Binary = "multipart/related; type=\"application/dicom+json\""), (Binary = "multipart/related; type=\"application/dicom+xml\""), (Binary = "application/dicom")),
+        description = "DICOM files (PS3.10), one a part, or a single one; or data sets as JSON or XML, and their bulk data in parts of their own"
     ),
     responses(Stored, Refused),
     security(("bearer" = []))
@@ -52,8 +54,8 @@ pub(crate) async fn store(
     operation_id = "storeInstancesOfStudy",
     params(StudyParams),
     request_body(
-        content((Binary = "multipart/related; type=\"application/dicom\""), (Binary = "application/dicom")),
-        description = "DICOM files (PS3.10), one a part, or a single one"
+        content((Binary = "multipart/related; type=\"application/dicom\""), (Binary = "multipart/related; type=\"application/dicom+json\""), (Binary = "multipart/related; type=\"application/dicom+xml\""), (Binary = "application/dicom")),
+        description = "DICOM files (PS3.10), one a part, or a single one; or data sets as JSON or XML, and their bulk data in parts of their own"
     ),
     responses(Stored, Refused),
     security(("bearer" = []))
@@ -78,6 +80,8 @@ pub(crate) async fn store_into_study(
 enum Carried {
     /// Parts between boundaries.
     Multipart(Box<Reader>),
+    /// Data sets, and the bulk data beside them.
+    DataSets(Box<Reader>, Document),
     /// One file.
     Single,
 }
@@ -169,6 +173,10 @@ async fn receive(
             let parts = kura.archive.limits().parts;
             pump_parts(&ingest, *reader, body, parts).await
         }
+        Carried::DataSets(reader, root) => {
+            let parts = kura.archive.limits().parts;
+            stow_data_sets::pump(&ingest, *reader, body, root, parts).await
+        }
         Carried::Single => pump_single(&ingest, body).await,
     };
     let outcomes = ingest.finish().await?;
@@ -221,6 +229,8 @@ fn form(headers: &HeaderMap) -> Result<Carried> {
     let unsupported = || {
         let forms = [
             "multipart/related; type=\"application/dicom\"",
+            "multipart/related; type=\"application/dicom+json\"",
+            "multipart/related; type=\"application/dicom+xml\"",
             "application/dicom",
         ];
         problem::unsupported_type(
@@ -243,7 +253,11 @@ fn form(headers: &HeaderMap) -> Result<Carried> {
             error
         }
     })?;
-    Ok(Carried::Multipart(Box::new(Reader::new(&related.boundary))))
+    let reader = Box::new(Reader::new(&related.boundary));
+    Ok(match stow_data_sets::document(&related.root_type) {
+        Some(root) => Carried::DataSets(reader, root),
+        None => Carried::Multipart(reader),
+    })
 }
 
 /// The next bytes of the body. What is too long is told to the task as well, so that the part in flight is answered for.

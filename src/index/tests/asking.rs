@@ -11,6 +11,7 @@ pub(super) fn query(level: Level) -> Query {
         study: None,
         series: None,
         matches: Vec::new(),
+        stored: Vec::new(),
         fields: Fields::default(),
         order: Vec::new(),
         zone: None,

@@ -3,6 +3,7 @@
 mod bad_files;
 mod bad_input;
 mod bad_wire;
+mod bulk;
 mod cors;
 mod metadata;
 mod methods;
@@ -10,6 +11,7 @@ mod qido;
 mod rendered;
 mod search;
 mod stow;
+mod stow_data_sets;
 mod stow_rules;
 mod stow_wire;
 mod wado;
