@@ -73,19 +73,50 @@ impl Archive {
         })
     }
 
-    /// A bulk value in one piece; `None` if it is not there or longer than `limit`.
+    /// What a drawing needs of the head of an instance, its large values included.
+    ///
+    /// # Errors
+    /// As [`Archive::head`]; `Kind::NotAcceptable` if it nests too deeply.
+    pub async fn render_head(
+        &self,
+        access: &Arc<Access>,
+        instance: &Arc<Visible<Instance>>,
+    ) -> Result<Head> {
+        let json = self.head(instance).await?;
+        let mut head = self.compute(move || Head::read(&json, 0)).await??;
+        head.bulk = self.render_bulk(access, instance, &head).await?;
+        Ok(head)
+    }
+
+    /// The values of a head that lie in its file.
+    async fn render_bulk(
+        &self,
+        access: &Arc<Access>,
+        instance: &Arc<Visible<Instance>>,
+        head: &Head,
+    ) -> Result<Bulk> {
+        let mut bulk = Bulk::new();
+        for path in head.missing().iter().take(MAX_BULKS) {
+            let value = self.small_bulk(access, instance, path).await?;
+            if let Some(value) = value {
+                bulk.insert(path.to_string(), value);
+            }
+        }
+        Ok(bulk)
+    }
+
+    /// A bulk value in one piece; `None` if it is not there or too long.
     ///
     /// # Errors
     /// As [`Archive::bulk`].
-    pub(super) async fn small_bulk(
+    async fn small_bulk(
         &self,
         access: &Arc<Access>,
         instance: &Arc<Visible<Instance>>,
         path: &BulkPath,
-        limit: u64,
     ) -> Result<Option<Vec<u8>>> {
         let value = self.bulk(access, instance, path).await?;
-        let Some(mut value) = value.filter(|value| value.len <= limit) else {
+        let Some(mut value) = value.filter(|value| value.len <= MAX_BULK_BYTES) else {
             return Ok(None);
         };
         let mut whole = Vec::new();
@@ -115,7 +146,7 @@ impl Rendering {
     /// The frame that stands for all of them, from 0, and how long each stands in a film, in milliseconds.
     ///
     /// # Errors
-    /// `Kind::Internal` if the stored head cannot be read any more.
+    /// `Kind::NotAcceptable` if the head nests too deeply.
     pub fn overview(&self) -> Result<(u32, f64)> {
         let head = Head::read(&self.head, 0)?;
         Ok((representative_frame(&head, self.frames()), frame_ms(&head)))
@@ -166,19 +197,8 @@ impl Rendering {
 
     /// The values of a head that lie in its file.
     async fn bulk(&self, head: &Head) -> Result<Bulk> {
-        let fetch = async || {
-            let mut bulk = Bulk::new();
-            for path in head.missing().iter().take(MAX_BULKS) {
-                let value = self
-                    .archive
-                    .small_bulk(&self.access, &self.instance, path, MAX_BULK_BYTES)
-                    .await?;
-                if let Some(value) = value {
-                    bulk.insert(path.to_string(), value);
-                }
-            }
-            Ok::<_, Error>(bulk)
-        };
+        let (access, instance) = (&self.access, &self.instance);
+        let fetch = || self.archive.render_bulk(access, instance, head);
         self.bulk.get_or_try_init(fetch).await.cloned()
     }
 }

@@ -12,13 +12,16 @@ mod color;
 pub mod encode;
 mod grey;
 pub mod head;
+pub mod icon;
 pub mod image;
 mod lut;
 mod overlay;
 mod palette;
 pub mod picture;
+pub mod plot;
 pub mod raster;
 mod real;
+pub mod report;
 pub mod scale;
 pub mod window;
 pub mod wish;
@@ -29,6 +32,11 @@ pub use self::image::Image;
 pub use self::picture::Picture;
 pub use self::raster::Raster;
 pub use self::wish::{Viewport, Wish};
+
+/// A picture that has no frame behind it, at the size that is asked for.
+pub fn fit(picture: Picture, viewport: Option<&Viewport>) -> Picture {
+    scale::show(picture, 1.0, viewport)
+}
 
 /// The picture of one frame, as the caller wants it.
 pub fn picture(image: &Image, raster: &Raster, wish: &Wish) -> Picture {

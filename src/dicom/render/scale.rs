@@ -42,8 +42,8 @@ fn plan(picture: &Picture, aspect: f64, viewport: Option<&Viewport>) -> Option<P
         (part_width / aspect, part_height)
     };
     let most = f64::from(MAX_SIDE);
-    let scale = match viewport {
-        Some(it) => (f64::from(it.width) / square_width).min(f64::from(it.height) / square_height),
+    let scale = match viewport.and_then(|it| it.size) {
+        Some((wide, high)) => (f64::from(wide) / square_width).min(f64::from(high) / square_height),
         None => (most / square_width).min(most / square_height).min(1.0),
     };
     let side = |length: f64| whole((length * scale).round().clamp(1.0, most));

@@ -10,6 +10,7 @@ pub mod rendered;
 pub mod shapes;
 pub mod stow;
 pub mod wado;
+pub mod wado_uri;
 
 use actix_web::web;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -25,6 +26,11 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(qido::search_instances_of_series)
         .service(stow::store)
         .service(stow::store_into_study)
+        .service(wado_uri::retrieve)
+        .route(
+            "",
+            web::get().guard(wado_uri::IsObject).to(wado_uri::answer),
+        )
         .service(wado::retrieve_study)
         .service(wado::retrieve_series)
         .service(wado::retrieve_instance)

@@ -9,8 +9,13 @@ mod methods;
 mod qido;
 mod rendered;
 mod search;
+mod shown;
 mod stow;
 mod stow_rules;
 mod stow_wire;
 mod wado;
+<<<<<<< HEAD
 mod xml;
+=======
+mod wado_uri;
+>>>>>>> e4dfd70 (render: videos, reports, documents, drawings and symbols; WADO-URI; links to pictures; compared with pydicom)

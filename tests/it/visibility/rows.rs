@@ -47,6 +47,7 @@ pub(super) const ROWS: &[(&str, Names, &str)] = &[
     ("restartJob", Names::Admin, NO_JOB),
     ("restoreDeletion", Names::Deletion, ""),
     ("retrieveBulkData", Names::Object, "7FE00010"),
+    ("retrieveByUri", Names::Object, ""),
     ("retrieveFrames", Names::Object, "1"),
     ("retrieveInstance", Names::Object, ""),
     ("retrieveInstanceMetadata", Names::Object, ""),
