@@ -12,7 +12,7 @@ use actix_web::HttpRequest;
 use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::Method;
-use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use actix_web::http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -114,7 +114,7 @@ impl LinkedUri {
                     object = Some(SopInstanceUid::parse(value.trim()).ok()?);
                 }
                 "objectuid" => return None,
-                "contenttype" if value.to_ascii_lowercase().contains("dicom") => return None,
+                "contenttype" | "accept" if names_files(&value) => return None,
                 _ => {}
             }
         }
@@ -129,10 +129,15 @@ impl LinkedUri {
 
 /// What a link has to name for `request`.
 pub(super) fn linked(request: &HttpRequest) -> String {
-    match LinkedUri::of(request.path(), request.query_string()) {
-        Some(uri) => uri.signed(),
-        None => request.path().to_owned(),
-    }
+    let mut accepted = request.headers().get_all(ACCEPT);
+    let uri = LinkedUri::of(request.path(), request.query_string());
+    let uri = uri.filter(|_| accepted.all(|accept| !accept.to_str().is_ok_and(names_files)));
+    uri.map_or_else(|| request.path().to_owned(), |uri| uri.signed())
+}
+
+/// Whether media types name DICOM files.
+fn names_files(media_types: &str) -> bool {
+    media_types.to_ascii_lowercase().contains("dicom")
 }
 
 /// The secret of a session: 256 random bits, which only the cookie holds.

@@ -74,7 +74,10 @@ async fn g07_g11_g12_pictures_are_those_of_an_independent_renderer() {
     for (number, (name, frame)) in PICTURES.iter().enumerate() {
         let entry = entries.iter().find(|entry| entry.file == *name);
         let entry = entry.unwrap_or_else(|| panic!("{name} is not in the corpus"));
-        let stored = spread.store(&server, entry).await.expect("a file with UIDs");
+        let stored = spread
+            .store(&server, entry)
+            .await
+            .expect("a file with UIDs");
         let path = format!("{}/frames/{frame}/rendered", stored.path);
         let answer = server.get_as(&path, &stored.token, "image/png").await;
         assert_eq!(answer.status, 200, "{name}: {}", answer.text());
@@ -101,5 +104,9 @@ async fn g07_g11_g12_pictures_are_those_of_an_independent_renderer() {
     let failed = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{told}{failed}");
     let (count, summary) = (PICTURES.len(), told.lines().last().unwrap_or_default());
-    assert_eq!(summary, format!("compared {count}, within {count}"), "{told}");
+    assert_eq!(
+        summary,
+        format!("compared {count}, within {count}"),
+        "{told}"
+    );
 }

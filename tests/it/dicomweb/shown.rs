@@ -23,24 +23,39 @@ fn film() -> Vec<u8> {
         .text(0x0028_0008, "IS", "5")
         .text(0x0028_1050, "DS", "128")
         .text(0x0028_1051, "DS", "256")
-        .bytes(0x7FE0_0010, "OB", (0..5).flat_map(|n| [n * 50; 4]).collect())
+        .bytes(
+            0x7FE0_0010,
+            "OB",
+            (0..5).flat_map(|n| [n * 50; 4]).collect(),
+        )
         .file()
 }
 
 #[tokio::test]
 async fn g02_g14_a_film_is_its_middle_frame_all_of_them_or_moves() {
     let (server, token) = filled(&[film()]).await;
-    let ask = async |path: &str, accept: &str| server.get_as(&format!("{AT}{path}"), &token, accept).await;
+    let ask = async |path: &str, accept: &str| {
+        server.get_as(&format!("{AT}{path}"), &token, accept).await
+    };
     let grey = async |path: &str| png(&ask(path, "image/png").await).2[0];
     assert_eq!(grey("/rendered").await, 100);
     assert_eq!(grey("/thumbnail").await, 100);
     assert_eq!(grey("/frames/5/rendered").await, 200);
     assert_eq!(grey("/frames/2/thumbnail").await, 50);
     let parts = "multipart/related; type=\"image/png\"";
-    for (path, frames) in [("/rendered", vec![1, 2, 3, 4, 5]), ("/frames/3,1/rendered", vec![3, 1])] {
+    for (path, frames) in [
+        ("/rendered", vec![1, 2, 3, 4, 5]),
+        ("/frames/3,1/rendered", vec![3, 1]),
+    ] {
         let answer = ask(path, parts).await;
-        let found: Vec<String> = answer.parts().iter().map(|part| part.header("Content-Location").to_owned()).collect();
-        let wanted = frames.iter().map(|n| format!("{}/dicomweb{AT}/frames/{n}/rendered", server.base));
+        let found: Vec<String> = answer
+            .parts()
+            .iter()
+            .map(|part| part.header("Content-Location").to_owned())
+            .collect();
+        let wanted = frames
+            .iter()
+            .map(|n| format!("{}/dicomweb{AT}/frames/{n}/rendered", server.base));
         assert_eq!(found, wanted.collect::<Vec<_>>());
     }
     let by_default = ask("/frames/1,2/rendered", "*/*").await;
@@ -48,12 +63,22 @@ async fn g02_g14_a_film_is_its_middle_frame_all_of_them_or_moves() {
     assert_eq!(by_default.parts()[0].header("Content-Type"), "image/jpeg");
     assert_eq!(ask("/frames/1,2/rendered", "image/jpeg").await.status, 406);
     let frames_of = |answer: &Answer| {
-        assert_eq!((answer.status, answer.header("content-type")), (200, "image/gif".to_owned()));
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (200, "image/gif".to_owned())
+        );
         assert!(answer.body.ends_with(b";"), "a whole file");
-        answer.body.windows(3).filter(|w| *w == [0x21, 0xF9, 0x04]).count()
+        answer
+            .body
+            .windows(3)
+            .filter(|w| *w == [0x21, 0xF9, 0x04])
+            .count()
     };
     assert_eq!(frames_of(&ask("/rendered", "image/gif").await), 5);
-    assert_eq!(frames_of(&ask("/frames/2,4/rendered", "image/gif").await), 2);
+    assert_eq!(
+        frames_of(&ask("/frames/2,4/rendered", "image/gif").await),
+        2
+    );
     assert_eq!(ask("/frames/6/rendered", "*/*").await.status, 404);
     let named = instance("1.4")
         .number(0x0028_0010, 1)
@@ -97,35 +122,59 @@ async fn g03_g16_a_series_and_a_study_are_their_middle_image() {
     let mut files = vec![slice("1.2.3.1.5", 200), report];
     files.extend((1..=4).map(|number| slice("1.2.3.1.7", number)));
     let (server, token) = filled(&files).await;
-    let ask = async |path: &str, accept: &str| server.get_as(&format!("/studies/1.2.3.1{path}"), &token, accept).await;
+    let ask = async |path: &str, accept: &str| {
+        server
+            .get_as(&format!("/studies/1.2.3.1{path}"), &token, accept)
+            .await
+    };
     let grey = async |path: &str| png(&ask(path, "image/png").await).2[0];
     assert_eq!(grey("/rendered").await, 3);
     assert_eq!(grey("/thumbnail?viewport=1,1").await, 3);
     assert_eq!(grey("/series/1.2.3.1.5/rendered").await, 200);
     // A slice more: another one is in the middle (G16).
-    server.stored(&token, &[slice("1.2.3.1.7", 5), slice("1.2.3.1.7", 6)]).await;
+    server
+        .stored(&token, &[slice("1.2.3.1.7", 5), slice("1.2.3.1.7", 6)])
+        .await;
     assert_eq!(grey("/thumbnail?viewport=1,1").await, 4);
-    let parts = ask("/rendered", "multipart/related; type=\"image/jpeg\"").await.parts();
+    let parts = ask("/rendered", "multipart/related; type=\"image/jpeg\"")
+        .await
+        .parts();
     assert_eq!(parts.len(), 7, "the report has no picture");
-    assert!(parts[0].header("Content-Location").ends_with("/instances/1.2.3.1.5.200/rendered"));
+    assert!(
+        parts[0]
+            .header("Content-Location")
+            .ends_with("/instances/1.2.3.1.5.200/rendered")
+    );
     let text = ask("/series/1.2.3.1.9/rendered", "*/*").await;
     assert_eq!(text.header("content-type"), "text/html; charset=utf-8");
-    assert_eq!(jpeg_size(&ask("/series/1.2.3.1.9/thumbnail", "*/*").await), (128, 128));
+    assert_eq!(
+        jpeg_size(&ask("/series/1.2.3.1.9/thumbnail", "*/*").await),
+        (128, 128)
+    );
 }
 
 #[tokio::test]
 async fn g13_g15_g18_reports_documents_waveforms_and_the_rest() {
-    let Some(entries) = corpus::manifest() else { return };
+    let Some(entries) = corpus::manifest() else {
+        return;
+    };
     let server = Server::start();
     let token = server.reader("F001");
     let store = async |name: &str| {
         let entry = entries.iter().find(|entry| entry.file == name).expect(name);
         let answer = server.store(&token, &[entry.bytes()]).await;
         let url = answer.json()["00081199"]["Value"][0]["00081190"]["Value"][0].clone();
-        let url = url.as_str().unwrap_or_else(|| panic!("{name}: {}", answer.text())).to_owned();
+        let url = url
+            .as_str()
+            .unwrap_or_else(|| panic!("{name}: {}", answer.text()))
+            .to_owned();
         url.strip_prefix(&server.base).unwrap().to_owned()
     };
-    let ask = async |at: &str, accept: &str| server.get_as(&format!("{at}/rendered"), &token, accept).await;
+    let ask = async |at: &str, accept: &str| {
+        server
+            .get_as(&format!("{at}/rendered"), &token, accept)
+            .await
+    };
     for (name, expected) in [
         ("document/syn-mix-sr.dcm", "text/html; charset=utf-8"),
         ("document/dcmqi__sr.dcm", "text/html; charset=utf-8"),
@@ -139,15 +188,31 @@ async fn g13_g15_g18_reports_documents_waveforms_and_the_rest() {
     ] {
         let at = store(name).await;
         let answer = ask(&at, "*/*").await;
-        assert_eq!((answer.status, answer.header("content-type").as_str()), (200, expected), "{name}");
+        assert_eq!(
+            (answer.status, answer.header("content-type").as_str()),
+            (200, expected),
+            "{name}"
+        );
         assert_eq!(answer.header("content-disposition"), "inline");
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
-        assert!(answer.header("content-security-policy").contains("sandbox"), "{name}");
-        assert_eq!(answer.header("cross-origin-resource-policy"), "cross-origin");
+        assert!(
+            answer.header("content-security-policy").contains("sandbox"),
+            "{name}"
+        );
+        assert_eq!(
+            answer.header("cross-origin-resource-policy"),
+            "cross-origin"
+        );
         let small = server.get(&format!("{at}/thumbnail"), &token).await;
         assert_eq!(small.header("content-type"), "image/jpeg", "{name}");
         assert_eq!(ask(&at, "image/webp").await.status, 406);
-        assert_eq!(server.get(&format!("{at}/frames/1/rendered"), &token).await.status, 404);
+        assert_eq!(
+            server
+                .get(&format!("{at}/frames/1/rendered"), &token)
+                .await
+                .status,
+            404
+        );
         if expected.starts_with("text/html") {
             assert!(!answer.text().contains("<script"), "{name}");
             let plain = ask(&at, "text/plain").await;
@@ -160,13 +225,22 @@ async fn g13_g15_g18_reports_documents_waveforms_and_the_rest() {
     let at = store("modality/dcmqi__rwvm.dcm").await;
     let refused = ask(&at, "*/*").await;
     assert_eq!(refused.status, 406);
-    assert!(refused.json()["acceptable"].to_string().contains("application/dicom"));
-    assert_eq!(jpeg_size(&server.get(&format!("{at}/thumbnail"), &token).await), (128, 128));
+    assert!(
+        refused.json()["acceptable"]
+            .to_string()
+            .contains("application/dicom")
+    );
+    assert_eq!(
+        jpeg_size(&server.get(&format!("{at}/thumbnail"), &token).await),
+        (128, 128)
+    );
 }
 
 #[tokio::test]
 async fn g01_c20_a_video_plays_from_any_place() {
-    let Some(entries) = corpus::manifest() else { return };
+    let Some(entries) = corpus::manifest() else {
+        return;
+    };
     let server = Server::start();
     let token = server.reader("F001");
     for (name, media_type) in [
@@ -177,13 +251,27 @@ async fn g01_c20_a_video_plays_from_any_place() {
         let entry = entries.iter().find(|entry| entry.file == name).expect(name);
         let answer = server.store(&token, &[entry.bytes()]).await;
         let url = answer.json()["00081199"]["Value"][0]["00081190"]["Value"][0].clone();
-        let at = url.as_str().unwrap().strip_prefix(&server.base).unwrap().to_owned();
+        let at = url
+            .as_str()
+            .unwrap()
+            .strip_prefix(&server.base)
+            .unwrap()
+            .to_owned();
         let path = format!("{at}/rendered");
         let whole = server.get(&path, &token).await;
-        assert_eq!((whole.status, whole.header("content-type").as_str()), (200, media_type), "{name}");
+        assert_eq!(
+            (whole.status, whole.header("content-type").as_str()),
+            (200, media_type),
+            "{name}"
+        );
         assert_eq!(whole.header("accept-ranges"), "bytes");
-        let stored = server.get_as(&format!("{at}/bulkdata/7FE00010"), &token, "*/*").await;
-        assert!(whole.body == stored.body && whole.body.len() > 100, "{name}");
+        let stored = server
+            .get_as(&format!("{at}/bulkdata/7FE00010"), &token, "*/*")
+            .await;
+        assert!(
+            whole.body == stored.body && whole.body.len() > 100,
+            "{name}"
+        );
         let len = whole.body.len();
         let tag = whole.header("etag");
         for (range, expected) in [
@@ -193,7 +281,9 @@ async fn g01_c20_a_video_plays_from_any_place() {
             ("bytes=7-7", 7..8),
         ] {
             let request = server.request(reqwest::Method::GET, &path, &token);
-            let answer = server.send(request.header("range", range).header("if-range", &tag)).await;
+            let answer = server
+                .send(request.header("range", range).header("if-range", &tag))
+                .await;
             assert_eq!(answer.status, 206, "{range}");
             let said = format!("bytes {}-{}/{len}", expected.start, expected.end - 1);
             assert_eq!(answer.header("content-range"), said);
@@ -201,21 +291,43 @@ async fn g01_c20_a_video_plays_from_any_place() {
         }
         let ask = async |name: &'static str, value: &str| {
             let request = server.request(reqwest::Method::GET, &path, &token);
-            server.send(request.header("range", "bytes=0-1").header(name, value)).await
+            server
+                .send(request.header("range", "bytes=0-1").header(name, value))
+                .await
         };
         assert_eq!(ask("if-range", "\"other\"").await.status, 200);
         let request = server.request(reqwest::Method::GET, &path, &token);
-        let beyond = server.send(request.header("range", format!("bytes={len}-"))).await;
-        assert_eq!((beyond.status, beyond.header("content-range")), (416, format!("bytes */{len}")));
-        assert_eq!(jpeg_size(&server.get(&format!("{at}/thumbnail"), &token).await), (128, 128));
-        assert_eq!(server.get(&format!("{at}/frames/1/rendered"), &token).await.status, 404);
+        let beyond = server
+            .send(request.header("range", format!("bytes={len}-")))
+            .await;
+        assert_eq!(
+            (beyond.status, beyond.header("content-range")),
+            (416, format!("bytes */{len}"))
+        );
+        assert_eq!(
+            jpeg_size(&server.get(&format!("{at}/thumbnail"), &token).await),
+            (128, 128)
+        );
+        assert_eq!(
+            server
+                .get(&format!("{at}/frames/1/rendered"), &token)
+                .await
+                .status,
+            404
+        );
     }
 }
 
 #[tokio::test]
 async fn s23_g15_a_thumbnail_of_what_cannot_be_decoded_is_a_symbol() {
     let strange = instance("1.2.3")
-        .encapsulated("1.2.3.4.5", &[0xFE, 0xFF, 0x00, 0xE0, 0, 0, 0, 0, 0xFE, 0xFF, 0x00, 0xE0, 2, 0, 0, 0, 1, 2, 0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0])
+        .encapsulated(
+            "1.2.3.4.5",
+            &[
+                0xFE, 0xFF, 0x00, 0xE0, 0, 0, 0, 0, 0xFE, 0xFF, 0x00, 0xE0, 2, 0, 0, 0, 1, 2, 0xFE,
+                0xFF, 0xDD, 0xE0, 0, 0, 0, 0,
+            ],
+        )
         .file();
     let short = steps()
         .uids("1.6", "1.6.1", "1.6.1.1")
@@ -224,11 +336,19 @@ async fn s23_g15_a_thumbnail_of_what_cannot_be_decoded_is_a_symbol() {
         .file();
     let (server, token) = filled(&[strange, short]).await;
     for at in [AT, "/studies/1.6/series/1.6.1/instances/1.6.1.1"] {
-        let small = server.get(&format!("{at}/thumbnail?viewport=64,64"), &token).await;
+        let small = server
+            .get(&format!("{at}/thumbnail?viewport=64,64"), &token)
+            .await;
         assert_eq!(jpeg_size(&small), (64, 64), "{at}");
         let whole = server.get(&format!("{at}/rendered"), &token).await;
         assert_eq!(whole.status, 406, "{at}: {}", whole.text());
     }
     // What Weasis switches on: 404 for what is not there, and never another failure (S23).
-    assert_eq!(server.get("/studies/9.9/series/9/thumbnail", &token).await.status, 404);
+    assert_eq!(
+        server
+            .get("/studies/9.9/series/9/thumbnail", &token)
+            .await
+            .status,
+        404
+    );
 }

@@ -3,7 +3,8 @@
 use super::rendered::{jpeg_size, png, steps};
 use crate::harness::{Server, instance};
 
-const AT: &str = "/dicomweb/wado?requestType=WADO&studyUID=1.2.3.1&seriesUID=1.2.3.1.1&objectUID=1.2.3.1.1.1";
+const AT: &str =
+    "/dicomweb/wado?requestType=WADO&studyUID=1.2.3.1&seriesUID=1.2.3.1.1&objectUID=1.2.3.1.1.1";
 
 async fn filled() -> (Server, String) {
     let server = Server::start();
@@ -19,20 +20,36 @@ async fn r21_u01_u02_u07_u08_an_object_is_a_picture() {
         AT.to_owned(),
         AT.replace("/wado?", "?"),
         AT.replace("/wado?", "/?"),
-        AT.replace("requestType", "requesttype").replace("objectUID", "OBJECTUID"),
+        AT.replace("requestType", "requesttype")
+            .replace("objectUID", "OBJECTUID"),
         "/dicomweb/wado?requestType=WADO&objectUID=1.2.3.1.1.1".to_owned(),
         format!("{AT}&contentType=image/jpeg"),
         format!("{AT}&contentType=image%2Fjpg"),
         format!("{AT}&contentType=image/jp2,image/jpeg"),
     ] {
-        assert_eq!(jpeg_size(&server.get(&path, &token).await), (4, 2), "{path}");
+        assert_eq!(
+            jpeg_size(&server.get(&path, &token).await),
+            (4, 2),
+            "{path}"
+        );
     }
-    let answer = server.get(&format!("{AT}&contentType=image/png"), &token).await;
+    let answer = server
+        .get(&format!("{AT}&contentType=image/png"), &token)
+        .await;
     assert_eq!(png(&answer).0, 4);
-    assert_eq!(answer.header("cross-origin-resource-policy"), "cross-origin");
+    assert_eq!(
+        answer.header("cross-origin-resource-policy"),
+        "cross-origin"
+    );
     let answer = server.get_as(AT, &token, "image/png").await;
-    assert_eq!(png(&answer).0, 4, "the header where there is no contentType");
-    let gif = server.get(&format!("{AT}&contentType=image/gif"), &token).await;
+    assert_eq!(
+        png(&answer).0,
+        4,
+        "the header where there is no contentType"
+    );
+    let gif = server
+        .get(&format!("{AT}&contentType=image/gif"), &token)
+        .await;
     assert_eq!(gif.header("content-type"), "image/gif");
     for (query, status) in [
         ("requestType=WADO", 400),
@@ -43,7 +60,10 @@ async fn r21_u01_u02_u07_u08_an_object_is_a_picture() {
         ("requestType=WADO&objectUID=1.2.3.1.1.1&studyUID=9", 404),
         ("requestType=WADO&objectUID=1.2.3.1.1.1&seriesUID=9", 404),
         ("requestType=WADO&objectUID=1.2.3.1.1.1&objectUID=1", 400),
-        ("requestType=WADO&objectUID=1.2.3.1.1.1&contentType=video/mp4", 406),
+        (
+            "requestType=WADO&objectUID=1.2.3.1.1.1&contentType=video/mp4",
+            406,
+        ),
     ] {
         let answer = server.get(&format!("/dicomweb/wado?{query}"), &token).await;
         assert_eq!(answer.status, status, "{query}: {}", answer.text());
@@ -58,7 +78,10 @@ async fn u03_the_file_is_sent_where_it_is_asked_for() {
     let ask = async |query: &str| server.get(&format!("{AT}{query}"), &token).await;
     let file = ask("&contentType=application/dicom&transferSyntax=*").await;
     assert_eq!(file.status, 200, "{}", file.text());
-    assert!(file.header("content-type").starts_with("application/dicom; transfer-syntax="));
+    assert!(
+        file.header("content-type")
+            .starts_with("application/dicom; transfer-syntax=")
+    );
     assert!(file.body == steps().file());
     let file = ask("&contentType=application%2Fdicom").await;
     let explicit = "application/dicom; transfer-syntax=1.2.840.10008.1.2.1";
@@ -86,7 +109,9 @@ async fn u03_the_file_is_sent_where_it_is_asked_for() {
 async fn u04_u09_the_query_says_how_it_is_shown() {
     let (server, token) = filled().await;
     let ask = async |query: &str| {
-        server.get(&format!("{AT}&contentType=image/png{query}"), &token).await
+        server
+            .get(&format!("{AT}&contentType=image/png{query}"), &token)
+            .await
     };
     let size = async |query: &str| {
         let (width, height, _) = png(&ask(query).await);
@@ -101,7 +126,12 @@ async fn u04_u09_the_query_says_how_it_is_shown() {
     assert_eq!(size("&frameNumber=1").await, (4, 2));
     assert_eq!(size("&frame=1").await, (4, 2));
     assert_eq!(ask("&frameNumber=2").await.status, 404);
-    assert!(ask("&annotation=patient").await.header("warning").contains("annotation"));
+    assert!(
+        ask("&annotation=patient")
+            .await
+            .header("warning")
+            .contains("annotation")
+    );
     for bad in [
         "&windowCenter=1",
         "&windowCenter=1&windowWidth=0",
@@ -117,7 +147,9 @@ async fn u04_u09_the_query_says_how_it_is_shown() {
     let answer = server.get_as(AT, &token, multipart).await;
     assert_eq!(answer.status, 406, "one part is no message of parts");
     let tag = server.get(AT, &token).await.header("etag");
-    let again = server.request(reqwest::Method::GET, AT, &token).header("if-none-match", tag);
+    let again = server
+        .request(reqwest::Method::GET, AT, &token)
+        .header("if-none-match", tag);
     assert_eq!(server.send(again).await.status, 304);
 }
 
