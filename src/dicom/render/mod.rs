@@ -19,6 +19,7 @@ mod overlay;
 mod palette;
 pub mod picture;
 pub mod plot;
+pub mod presentation;
 pub mod raster;
 mod real;
 pub mod report;
@@ -30,6 +31,7 @@ pub use self::encode::{Film, PictureType, encode};
 pub use self::head::Head;
 pub use self::image::Image;
 pub use self::picture::Picture;
+pub use self::presentation::Presentation;
 pub use self::raster::Raster;
 pub use self::wish::{Viewport, Wish};
 
@@ -38,15 +40,34 @@ pub fn fit(picture: Picture, viewport: Option<&Viewport>) -> Picture {
     scale::show(picture, 1.0, viewport)
 }
 
-/// The picture of one frame, as the caller wants it.
-pub fn picture(image: &Image, raster: &Raster, wish: &Wish) -> Picture {
+/// The picture of one frame, as the caller wants it, and as a presentation state wants it before.
+pub fn picture(
+    mut image: Image,
+    raster: &Raster,
+    wish: &Wish,
+    state: Option<&Presentation>,
+) -> Picture {
+    if let Some(state) = state {
+        state.apply(&mut image);
+    }
     let mut picture = if raster.format().samples_per_pixel == 1 {
-        grey::picture(image, raster, wish.window)
+        grey::picture(&image, raster, wish.window)
     } else {
         color::picture(raster)
     };
     for overlay in &image.overlays {
         overlay.burn(raster, &mut picture);
     }
-    scale::show(picture, image.aspect, wish.viewport.as_ref())
+    let mut aspect = image.aspect;
+    if let Some(state) = state {
+        picture = state.decorate(picture);
+        if let Some(area) = state.area() {
+            picture = scale::cut(picture, area);
+        }
+        picture = state.turn(picture);
+        if state.quarters() % 2 == 1 {
+            aspect = 1.0 / aspect;
+        }
+    }
+    scale::show(picture, aspect, wish.viewport.as_ref())
 }

@@ -283,6 +283,9 @@ pub struct UriParams {
     /// Width of a window.
     #[param(rename = "windowWidth")]
     window_width: Option<String>,
+    /// SOP Instance UID of a presentation state of the same study, under which the image is shown.
+    #[param(rename = "presentationUID")]
+    presentation_uid: Option<String>,
     /// Of JPEG, 1 to 100.
     #[param(rename = "imageQuality")]
     image_quality: Option<String>,

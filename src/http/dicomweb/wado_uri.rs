@@ -66,11 +66,34 @@ pub(super) async fn answer(
         return wado::of_one(&kura, &access, &request, &accept, instance).await;
     }
     let (wish, frames) = (asked.wish()?, asked.frames()?);
+    let state = match asked.get("presentationuid") {
+        Some(text) => {
+            let uid = SopInstanceUid::parse(text).map_err(|_| Error::not_found())?;
+            let series = named(asked.get("presentationseriesuid"), SeriesUid::parse)?;
+            let study = Some(&instance.study);
+            Some(
+                catalog
+                    .instance_by_uid(&uid, study, series.as_ref())
+                    .await?,
+            )
+        }
+        None => None,
+    };
     let location = location(&kura.urls(&request), &path);
     let resource = Resource::new(&kura, &access, &request, location).single();
-    resource
-        .shown(&accept, instance, frames.as_ref(), &wish)
-        .await
+    match state {
+        Some(state) => {
+            let pair = (instance, state);
+            resource
+                .presented(&accept, pair, frames.as_ref(), &wish)
+                .await
+        }
+        None => {
+            resource
+                .shown(&accept, instance, frames.as_ref(), &wish)
+                .await
+        }
+    }
 }
 
 /// A UID that is given; one that cannot be names nothing.
@@ -135,15 +158,16 @@ impl Asked {
             .filter(|value| !value.is_empty())
     }
 
-    /// What must not be passed over in silence (U05, U06).
+    /// What must not be passed over in silence (U05).
     fn refuse_what_is_not_done(&self) -> Result<()> {
         if self.get("anonymize").is_some() {
             let detail = "nothing is de-identified here; ask without anonymize";
             return Err(Error::new(Kind::NotImplemented, detail));
         }
-        if self.get("presentationuid").is_some() || self.get("presentationseriesuid").is_some() {
-            let detail = "no presentation state is applied here; ask without presentationUID";
-            return Err(Error::new(Kind::NotImplemented, detail));
+        if self.get("presentationuid").is_none() && self.get("presentationseriesuid").is_some() {
+            return Err(Error::invalid(
+                "presentationSeriesUID stands with presentationUID",
+            ));
         }
         Ok(())
     }

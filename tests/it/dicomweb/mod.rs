@@ -14,8 +14,5 @@ mod stow;
 mod stow_rules;
 mod stow_wire;
 mod wado;
-<<<<<<< HEAD
-mod xml;
-=======
 mod wado_uri;
->>>>>>> e4dfd70 (render: videos, reports, documents, drawings and symbols; WADO-URI; links to pictures; compared with pydicom)
+mod xml;

@@ -352,3 +352,56 @@ async fn s23_g15_a_thumbnail_of_what_cannot_be_decoded_is_a_symbol() {
         404
     );
 }
+
+#[tokio::test]
+async fn g11_u06_an_image_is_shown_as_a_presentation_state_wants_it() {
+    let Some(entries) = corpus::manifest() else {
+        return;
+    };
+    let server = Server::start();
+    let token = server.reader("F001");
+    let mut at = Vec::new();
+    for name in ["document/syn-mix-pr.dcm", "document/syn-mix-dx.dcm"] {
+        let entry = entries.iter().find(|entry| entry.file == name);
+        let answer = server.store(&token, &[entry.expect(name).bytes()]).await;
+        let url = answer.json()["00081199"]["Value"][0]["00081190"]["Value"][0].clone();
+        let url = url.as_str().unwrap().to_owned();
+        at.push(url.strip_prefix(&server.base).unwrap().to_owned());
+        if at.len() == 1 {
+            let alone = server.get(&format!("{}/rendered", at[0]), &token).await;
+            assert_eq!(alone.status, 406, "its image is not here");
+        }
+    }
+    let ask = async |path: &str| png(&server.get_as(path, &token, "image/png").await).2;
+    let plain = ask(&format!("{}/rendered?window=1500,1000,linear", at[1])).await;
+    let presented = ask(&format!("{}/rendered", at[0])).await;
+    // The window of the state, and its one graphic: a square from column and row 30 to 60.
+    let mut expected = plain.clone();
+    for x in 29..60 {
+        for (x, y) in [(x, 29), (x, 59), (29, x), (59, x)] {
+            expected[y * 128 + x] = 255;
+        }
+    }
+    assert!(presented == expected && presented != plain);
+    let uid = |at: &str| at.rsplit('/').next().unwrap().to_owned();
+    let uri = format!(
+        "/dicomweb/wado?requestType=WADO&contentType=image/png&objectUID={}&presentationUID={}",
+        uid(&at[1]),
+        uid(&at[0])
+    );
+    assert!(ask(&uri).await == presented);
+    for (query, status) in [
+        (uri.replace("objectUID", "objectUID=1&x"), 404),
+        (format!("{uri}9"), 404),
+        (format!("{uri}&presentationSeriesUID=9"), 404),
+        (
+            uri.replace(
+                &format!("presentationUID={}", uid(&at[0])),
+                &format!("presentationUID={}", uid(&at[1])),
+            ),
+            400,
+        ),
+    ] {
+        assert_eq!(server.get(&query, &token).await.status, status, "{query}");
+    }
+}

@@ -62,7 +62,8 @@ impl Resource<'_> {
                 "image/gif has no room for a colour profile; iccprofile=no",
             ));
         }
-        let shown = format!("{offer} {indexes:?} {one:?} {wish:?}");
+        let state = rendering.state();
+        let shown = format!("{offer} {indexes:?} {one:?} {wish:?} {state:?}");
         let tag = Self::tag(rendering.instance(), &shown);
         if let Some(answer) = self.not_modified(&tag, wish) {
             return Ok(answer);

@@ -4,6 +4,7 @@
 mod cache;
 mod drawings;
 mod frames;
+mod presented;
 mod resource;
 mod shown;
 mod texts;

@@ -137,6 +137,7 @@ impl<'a> Resource<'a> {
                 | Shown::Report
                 | Shown::Document
                 | Shown::Drawing(_)
+                | Shown::Presentation
                 | Shown::Symbol(_) => "not an image: the instance has no pixel data",
             };
             return Err(problem::no_such_part(detail));
@@ -147,6 +148,7 @@ impl<'a> Resource<'a> {
             Shown::Report => self.report(accept, instance, wish).await,
             Shown::Document => self.document(accept, instance, wish).await,
             Shown::Drawing(drawing) => self.drawing(accept, instance, drawing, wish).await,
+            Shown::Presentation => self.presentation(accept, instance, wish).await,
             Shown::Symbol(icon) => {
                 let making = move || Ok(icon.picture(SYMBOL_SIDE));
                 self.drawn(accept, &instance, wish, making).await

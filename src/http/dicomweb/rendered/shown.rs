@@ -24,6 +24,8 @@ pub(super) enum Shown {
     Drawing(Drawing),
     /// By a symbol.
     Symbol(Icon),
+    /// As the image that the presentation state is made for.
+    Presentation,
     /// Not at all, and why; where there is little room, by a symbol.
     Nothing(Icon, &'static str),
 }
@@ -40,7 +42,7 @@ pub(super) enum Drawing {
 /// How something is shown, to be made when it is.
 type Make = fn() -> Shown;
 
-/// SOP classes without pixel data by the beginning of their UIDs, and how their instances are shown (PS3.4 B.5).
+/// SOP classes without pixel data, or with a dot at the end families of them, and how their instances are shown (PS3.4 B.5).
 #[rustfmt::skip]
 static BY_CLASS: &[(&str, Make)] = &[
     ("1.2.840.10008.5.1.4.1.1.104.", || Shown::Document),
@@ -49,8 +51,15 @@ static BY_CLASS: &[(&str, Make)] = &[
     ("1.2.840.10008.5.1.4.1.1.481.3", || Shown::Drawing(Drawing::Contours)),
     ("1.2.840.10008.5.1.4.1.1.481.", || Shown::Symbol(Icon::Radiotherapy)),
     ("1.2.840.10008.5.1.4.34.", || Shown::Symbol(Icon::Radiotherapy)),
-    ("1.2.840.10008.5.1.4.1.1.11.", || Shown::Nothing(Icon::Presentation, "a presentation state is shown on the image that it is made for")),
+    ("1.2.840.10008.5.1.4.1.1.11.1", || Shown::Presentation),
+    ("1.2.840.10008.5.1.4.1.1.11.2", || Shown::Presentation),
+    ("1.2.840.10008.5.1.4.1.1.11.", || Shown::Nothing(Icon::Presentation, "presentation states of this kind are not applied")),
 ];
+
+/// Whether a row of the table is for a class.
+fn fits(row: &str, class: &str) -> bool {
+    class == row || row.ends_with('.') && class.starts_with(row)
+}
 
 impl Shown {
     /// How this one is.
@@ -61,7 +70,7 @@ impl Shown {
     ) -> Result<Self> {
         let Some(table) = archive.frame_table(instance).await? else {
             let class = instance.sop_class.as_str();
-            let row = BY_CLASS.iter().find(|(start, _)| class.starts_with(start));
+            let row = BY_CLASS.iter().find(|(row, _)| fits(row, class));
             let nothing = || {
                 Self::Nothing(
                     Icon::Other,
@@ -89,6 +98,7 @@ impl Shown {
             Self::Document => Icon::Document,
             Self::Drawing(Drawing::Waveform) => Icon::Waveform,
             Self::Drawing(Drawing::Contours) => Icon::Radiotherapy,
+            Self::Presentation => Icon::Presentation,
             Self::Symbol(icon) | Self::Nothing(icon, _) => *icon,
         }
     }

@@ -162,6 +162,7 @@ impl Resource<'_> {
             Shown::Video(_)
             | Shown::Report
             | Shown::Document
+            | Shown::Presentation
             | Shown::Symbol(_)
             | Shown::Nothing(..) => Err(problem::not_acceptable("no picture", Vec::new())),
         };
