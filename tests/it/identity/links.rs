@@ -181,9 +181,8 @@ async fn sh_2_7_only_what_is_visible_is_linked_and_only_what_can_be() {
     );
     for not_one in [
         AT.to_owned(),
-        format!("{AT}/rendered"),
-        format!("{AT}/thumbnail"),
         format!("{AT}/frames/1"),
+        format!("{AT}/rendered?viewport=1,1"),
         format!("{}?x=1", bulk()),
         format!("https://elsewhere.example{}", bulk()),
         "javascript:alert(1)".to_owned(),
@@ -280,7 +279,7 @@ async fn sh_2_7_a21_a_link_opens_a_picture_at_every_level_and_an_object_of_wado_
         let (_, link) = url.split_once("link=").unwrap();
         for elsewhere in [
             format!("{AT}/metadata?link={link}"),
-            format!("{AT}/rendered/x?link={link}"),
+            format!("{AT}/frames/2/rendered?link={link}"),
             format!("/dicomweb/wado?requestType=WADO&objectUID=9.9&link={link}"),
             format!("{uri}&contentType=application/dicom&link={link}"),
             format!("{uri}&contentType=application%2fDICOM&link={link}"),
