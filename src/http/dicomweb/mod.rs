@@ -18,6 +18,11 @@ use utoipa_actix_web::service_config::ServiceConfig;
 /// Hangs the routes in.
 pub fn routes(config: &mut ServiceConfig<'_>) {
     config
+        // Before what the root itself answers: the guard lets through what asks for an object (U08).
+        .route(
+            "",
+            web::get().guard(wado_uri::IsObject).to(wado_uri::answer),
+        )
         .service(qido::search_studies)
         .service(qido::search_series)
         .service(qido::search_instances)
@@ -27,10 +32,6 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(stow::store)
         .service(stow::store_into_study)
         .service(wado_uri::retrieve)
-        .route(
-            "",
-            web::get().guard(wado_uri::IsObject).to(wado_uri::answer),
-        )
         .service(wado::retrieve_study)
         .service(wado::retrieve_series)
         .service(wado::retrieve_instance)
