@@ -13,9 +13,10 @@ use crate::dicom::bulk::BulkPath;
 use crate::dicom::frames::{FramePlace, FrameTable};
 use crate::dicom::render::head::Bulk;
 use crate::dicom::render::image::{frame_ms, representative_frame};
-use crate::dicom::render::{self, Head, Image, Picture, PictureType, Raster, Wish};
-use crate::error::{Error, Result};
+use crate::dicom::render::{self, Head, Image, Picture, PictureType, Presentation, Raster, Wish};
+use crate::error::{Error, Kind, Result};
 use crate::index::catalog::{Instance, Visible};
+use crate::model::SopInstanceUid;
 use crate::storage::inflate;
 
 /// The longest table, overlay or palette that is fetched for a picture: a plane of one bit of 16,384 by 16,384.
@@ -35,6 +36,8 @@ pub struct Rendering {
     frames: Frames,
     /// Tables, overlays and palettes; fetched once.
     bulk: Arc<OnceCell<Bulk>>,
+    /// The head and the digest of a presentation state that is applied.
+    state: Option<(Arc<Head>, [u8; 32])>,
 }
 
 impl Archive {
@@ -70,22 +73,54 @@ impl Archive {
             instance: Arc::clone(instance),
             table: Arc::new(table),
             bulk: Arc::default(),
+            state: None,
         })
     }
 
-    /// A bulk value in one piece; `None` if it is not there or longer than `limit`.
+    /// What a drawing needs of the head of an instance, its large values included.
+    ///
+    /// # Errors
+    /// As [`Archive::head`]; `Kind::NotAcceptable` if it nests too deeply.
+    pub async fn render_head(
+        &self,
+        access: &Arc<Access>,
+        instance: &Arc<Visible<Instance>>,
+    ) -> Result<Head> {
+        let json = self.head(instance).await?;
+        let mut head = self.compute(move || Head::read(&json, 0)).await??;
+        head.bulk = self.render_bulk(access, instance, &head).await?;
+        Ok(head)
+    }
+
+    /// The values of a head that lie in its file.
+    async fn render_bulk(
+        &self,
+        access: &Arc<Access>,
+        instance: &Arc<Visible<Instance>>,
+        head: &Head,
+    ) -> Result<Bulk> {
+        let mut bulk = Bulk::new();
+        for path in head.missing().iter().take(MAX_BULKS) {
+            let value = self.small_bulk(access, instance, path).await?;
+            if let Some(value) = value {
+                bulk.insert(path.to_string(), value);
+            }
+        }
+        Ok(bulk)
+    }
+
+    /// A bulk value in one piece; `None` if it is not there or too long.
     ///
     /// # Errors
     /// As [`Archive::bulk`].
-    pub(super) async fn small_bulk(
+    async fn small_bulk(
         &self,
         access: &Arc<Access>,
         instance: &Arc<Visible<Instance>>,
         path: &BulkPath,
-        limit: u64,
     ) -> Result<Option<Vec<u8>>> {
         let value = self.bulk(access, instance, path).await?;
-        let Some(mut value) = value.filter(|value| value.len <= limit) else {
+        let Some(mut value) = value.filter(|value| value.len <= MAX_BULK_BYTES) else {
             return Ok(None);
         };
         let mut whole = Vec::new();
@@ -102,6 +137,18 @@ impl Rendering {
         &self.instance
     }
 
+    /// The same as a presentation state wants it, by its head and the digest of its file.
+    #[must_use]
+    pub fn presented(mut self, state: Head, digest: [u8; 32]) -> Self {
+        self.state = Some((Arc::new(state), digest));
+        self
+    }
+
+    /// The digest of the presentation state that is applied.
+    pub fn state(&self) -> Option<[u8; 32]> {
+        self.state.as_ref().map(|(_, digest)| *digest)
+    }
+
     /// The archive that it comes from.
     pub fn archive(&self) -> &Archive {
         &self.archive
@@ -115,7 +162,7 @@ impl Rendering {
     /// The frame that stands for all of them, from 0, and how long each stands in a film, in milliseconds.
     ///
     /// # Errors
-    /// `Kind::Internal` if the stored head cannot be read any more.
+    /// `Kind::NotAcceptable` if the head nests too deeply.
     pub fn overview(&self) -> Result<(u32, f64)> {
         let head = Head::read(&self.head, 0)?;
         Ok((representative_frame(&head, self.frames()), frame_ms(&head)))
@@ -148,11 +195,16 @@ impl Rendering {
         let place = self.table.frame(frame_index).ok_or_else(Error::not_found)?;
         let mut head = self.head_of(frame_index).await?;
         head.bulk = self.bulk(&head).await?;
-        let wish = wish.clone();
+        let (wish, state) = (wish.clone(), self.state.clone());
+        let instance = self.instance.instance.clone();
         let shown = self.frames.decoded_then(&place, move |samples| {
             let raster = Raster::new(samples, head.has_float_pixels)?;
             let image = Image::of(&head, frame_index);
-            then(render::picture(&image, &raster, &wish))
+            let state = match state {
+                Some((head, _)) => Some(presented(&head, &instance, frame_index)?),
+                None => None,
+            };
+            then(render::picture(image, &raster, &wish, state.as_ref()))
         });
         shown.await?
     }
@@ -166,19 +218,17 @@ impl Rendering {
 
     /// The values of a head that lie in its file.
     async fn bulk(&self, head: &Head) -> Result<Bulk> {
-        let fetch = async || {
-            let mut bulk = Bulk::new();
-            for path in head.missing().iter().take(MAX_BULKS) {
-                let value = self
-                    .archive
-                    .small_bulk(&self.access, &self.instance, path, MAX_BULK_BYTES)
-                    .await?;
-                if let Some(value) = value {
-                    bulk.insert(path.to_string(), value);
-                }
-            }
-            Ok::<_, Error>(bulk)
-        };
+        let (access, instance) = (&self.access, &self.instance);
+        let fetch = || self.archive.render_bulk(access, instance, head);
         self.bulk.get_or_try_init(fetch).await.cloned()
     }
+}
+
+/// The state in `head` for a frame.
+fn presented(head: &Head, instance: &SopInstanceUid, frame_index: u32) -> Result<Presentation> {
+    let state = Presentation::of(head.clone(), instance.as_str(), frame_index);
+    state.ok_or_else(|| {
+        let detail = "the presentation state is not made for this frame";
+        Error::new(Kind::NotAcceptable, detail)
+    })
 }

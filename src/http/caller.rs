@@ -18,7 +18,7 @@ use actix_web::http::header::HeaderMap;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use futures::future::LocalBoxFuture;
 
-use super::credential::{Credential, SessionId, bearer};
+use super::credential::{Credential, SessionId, bearer, linked};
 use super::urls::{Address, Urls};
 use crate::auth::{Access, Authenticator, LinkKey, Rejection, Scope, ScopeName, Verified};
 use crate::error::{Error, Kind, Result};
@@ -97,7 +97,7 @@ impl Gate {
             Credential::Bearer(token) => self.admit_token(token).await,
             Credential::Link(link) => {
                 let now = self.authenticator.clock().now();
-                let link = self.links.read(link, request.path(), now)?;
+                let link = self.links.read(link, &linked(request), now)?;
                 let verified = self.authenticator.resume(link.who)?;
                 self.admit(verified, Some(link.epoch)).await
             }

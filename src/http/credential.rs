@@ -1,7 +1,7 @@
 //! What a request brings to be let in, and where it may stand (SH-2.7):
 //!
 //! 1. an access token in `Authorization`, and nowhere else (A21);
-//! 2. on GET and HEAD a signed link, `?link=…`, good for that one path;
+//! 2. on GET and HEAD a signed link, `?link=…`, good for that one path, or for the object that WADO-URI shows;
 //! 3. the cookie of a session. A method that changes something then needs the header `X-Kura-CSRF` as well.
 //!
 //! The first of them that is there counts, and no other is looked at: what a page asks for by a header of its own never
@@ -12,7 +12,7 @@ use actix_web::HttpRequest;
 use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::Method;
-use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use actix_web::http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,7 +20,9 @@ use sha2::{Digest, Sha256};
 
 use super::urls::Urls;
 use crate::auth::Rejection;
+use crate::dicom::query::decode::{Plus, decode, pairs};
 use crate::error::{Error, Result};
+use crate::model::SopInstanceUid;
 
 /// The value that a session's own page sends with every change.
 pub(super) const CSRF: HeaderName = HeaderName::from_static("x-kura-csrf");
@@ -82,6 +84,60 @@ fn link(query: &str) -> Result<Option<&str>, Rejection> {
         return Err(Rejection::Repeated);
     }
     Ok(first)
+}
+
+/// An object that WADO-URI shows, as a link names it: by its UID, so that the rest of the query is free.
+pub(super) struct LinkedUri {
+    /// Its SOP Instance UID.
+    pub(super) object: SopInstanceUid,
+}
+
+/// Where WADO-URI answers.
+const URI_PATHS: [&str; 2] = ["/dicomweb/wado", "/dicomweb"];
+
+impl LinkedUri {
+    /// That of a path with a query; `None` for what is no such request, or asks for the file: a link opens what is shown.
+    pub(super) fn of_resource(resource: &str) -> Option<Self> {
+        let (path, query) = resource.split_once('?')?;
+        Self::of(path, query)
+    }
+
+    fn of(path: &str, query: &str) -> Option<Self> {
+        if !URI_PATHS.contains(&path.trim_end_matches('/')) || query.contains('#') {
+            return None;
+        }
+        let mut object = None;
+        for (name, value) in pairs(query) {
+            let value = decode(value, Plus::Space).ok()?;
+            match name.to_ascii_lowercase().as_str() {
+                "objectuid" if object.is_none() => {
+                    object = Some(SopInstanceUid::parse(value.trim()).ok()?);
+                }
+                "objectuid" => return None,
+                "contenttype" | "accept" if names_files(&value) => return None,
+                _ => {}
+            }
+        }
+        object.map(|object| Self { object })
+    }
+
+    /// What is signed.
+    pub(super) fn signed(&self) -> String {
+        format!("/dicomweb/wado?objectUID={}", self.object)
+    }
+}
+
+/// What a link has to name for `request`.
+pub(super) fn linked(request: &HttpRequest) -> String {
+    let mut accepted = request.headers().get_all(ACCEPT);
+    let uri = LinkedUri::of(request.path(), request.query_string());
+    let uri = uri.filter(|_| accepted.all(|accept| !accept.to_str().is_ok_and(names_files)));
+    uri.map_or_else(|| request.path().to_owned(), |uri| uri.signed())
+}
+
+/// Whether media types name DICOM files.
+fn names_files(media_types: &str) -> bool {
+    media_types.to_ascii_lowercase().contains("dicom")
 }
 
 /// The secret of a session: 256 random bits, which only the cookie holds.

@@ -38,6 +38,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use self::caller::Gate;
 use self::cors::Origins;
+use self::dicomweb::rendered::Thumbnails;
 use self::limits::{InFlight, RequestLimits};
 use self::metrics::Metrics;
 use self::urls::{Address, Urls};
@@ -57,6 +58,8 @@ pub struct State {
     origins: Origins,
     in_flight: InFlight,
     metrics: Option<Metrics>,
+    /// Thumbnails that were made before.
+    thumbnails: Thumbnails,
     /// Cancelled when the process is told to stop.
     stopping: CancellationToken,
 }
@@ -75,6 +78,7 @@ impl State {
             origins: Origins::default(),
             in_flight: InFlight::default(),
             metrics: None,
+            thumbnails: Thumbnails::default(),
             stopping: CancellationToken::new(),
         }
     }

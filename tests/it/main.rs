@@ -16,6 +16,7 @@ mod corpus_bytes;
 mod corpus_frames;
 mod corpus_load;
 mod corpus_metadata;
+mod corpus_pictures;
 mod crash;
 mod deleting;
 mod dicomweb;

@@ -121,6 +121,27 @@ impl FramePlace {
             && self.bits == self.stored_len().saturating_mul(8)
     }
 
+    /// Where a part of these bytes lies; `None` for bytes that are not read as they are, or beyond their end.
+    #[must_use]
+    pub fn slice(&self, part: Range<u64>) -> Option<Self> {
+        if !self.is_verbatim() || part.start > part.end || part.end > self.len() {
+            return None;
+        }
+        let mut ranges = Vec::new();
+        let mut before = 0_u64;
+        for range in &self.ranges {
+            let len = range.end.saturating_sub(range.start);
+            let from = part.start.saturating_sub(before).min(len);
+            let to = part.end.saturating_sub(before).min(len);
+            if from < to {
+                let (start, end) = (range.start.checked_add(from)?, range.start.checked_add(to)?);
+                ranges.push(start..end);
+            }
+            before = before.checked_add(len)?;
+        }
+        Some(Self::verbatim(ranges))
+    }
+
     fn verbatim(ranges: Vec<Range<u64>>) -> Self {
         Self {
             bits: total(&ranges).saturating_mul(8),

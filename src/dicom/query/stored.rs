@@ -90,12 +90,12 @@ fn is_fulfilled(condition: &Condition, values: &[Box<RawValue>]) -> bool {
         .map(|value: Value| text(&value))
         .filter(|text| !text.is_empty())
         .collect();
-    match &condition.test {
-        Test::Empty => values.is_empty(),
-        test => values
-            .iter()
-            .any(|value| is_met(test, condition.vr, value).unwrap_or(false)),
+    if condition.test == Test::Empty {
+        return values.is_empty();
     }
+    values
+        .iter()
+        .any(|value| is_met(&condition.test, condition.vr, value).unwrap_or(false))
 }
 
 fn text(value: &Value) -> String {
@@ -113,9 +113,13 @@ fn text(value: &Value) -> String {
 }
 
 fn is_met(test: &Test, vr: VR, value: &str) -> Option<bool> {
-    let folded = |text: &str| match vr {
-        VR::UI | VR::AS => text.to_owned(),
-        _ => text.to_lowercase(),
+    let is_exact = matches!(vr, VR::UI | VR::AS);
+    let folded = |text: &str| {
+        if is_exact {
+            text.to_owned()
+        } else {
+            text.to_lowercase()
+        }
     };
     Some(match test {
         Test::OneOf(wanted) if matches!(vr, VR::DS | VR::FD | VR::FL) => {
@@ -130,10 +134,12 @@ fn is_met(test: &Test, vr: VR, value: &str) -> Option<bool> {
             .any(|pattern| is_like(&folded(pattern), &folded(value))),
         Test::Numbers(numbers) => numbers.contains(&value.trim().parse().ok()?),
         Test::Range(from, to) => {
-            let (first, _) = match vr {
-                VR::DA => when::dates(value)?,
-                VR::TM => when::times(value)?,
-                _ => when::moments_of(value)?,
+            let (first, _) = if vr == VR::DA {
+                when::dates(value)?
+            } else if vr == VR::TM {
+                when::times(value)?
+            } else {
+                when::moments_of(value)?
             };
             let first = first?;
             from.as_ref().is_none_or(|from| *from <= first)
@@ -265,9 +271,10 @@ fn branch(raw: &RawValue, rests: &[&[Tag]]) -> Option<String> {
         });
         items.push(format!("{{{}}}", members.collect::<Vec<_>>().join(",")));
     }
-    Some(match items.is_empty() {
-        true => r#"{"vr":"SQ"}"#.to_owned(),
-        false => format!(r#"{{"vr":"SQ","Value":[{}]}}"#, items.join(",")),
+    Some(if items.is_empty() {
+        r#"{"vr":"SQ"}"#.to_owned()
+    } else {
+        format!(r#"{{"vr":"SQ","Value":[{}]}}"#, items.join(","))
     })
 }
 

@@ -17,7 +17,7 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::dicom::bulk::BulkPath;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::Tag;
 
 /// Per-frame Functional Groups Sequence.
@@ -48,6 +48,7 @@ static WANTED: &[(u16, u16, u16)] = &[
     (0x0070, 0x0001, 0x0062), // presentation states
     (0x2050, 0x0010, 0x0020), // presentation LUTs
     (0x5200, 0x9229, 0x9229), // Shared Functional Groups Sequence
+    (0x5400, 0x0100, 0x0100), // Waveform Sequence
 ];
 
 /// Large values of a head, by the path under which they are served.
@@ -68,12 +69,15 @@ impl Head {
     /// Reads the head of an instance with the functional groups of frame `frame_index`, from 0.
     ///
     /// # Errors
-    /// `Kind::Internal` if it is no JSON object: it was one when it was written.
+    /// `Kind::NotAcceptable` if it nests more deeply than a reader of JSON goes.
     pub fn read(json: &[u8], frame_index: u32) -> Result<Self> {
         let mut reader = serde_json::Deserializer::from_slice(json);
         reader
             .deserialize_map(Choosing { frame_index })
-            .map_err(|error| Error::internal("a stored head cannot be read", error))
+            .map_err(|error| {
+                let detail = "no picture can be made: the data set nests too deeply";
+                Error::new(Kind::NotAcceptable, detail).with_source(error)
+            })
     }
 
     /// The data set.

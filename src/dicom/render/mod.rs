@@ -12,13 +12,17 @@ mod color;
 pub mod encode;
 mod grey;
 pub mod head;
+pub mod icon;
 pub mod image;
 mod lut;
 mod overlay;
 mod palette;
 pub mod picture;
+pub mod plot;
+pub mod presentation;
 pub mod raster;
 mod real;
+pub mod report;
 pub mod scale;
 pub mod window;
 pub mod wish;
@@ -27,18 +31,43 @@ pub use self::encode::{Film, PictureType, encode};
 pub use self::head::Head;
 pub use self::image::Image;
 pub use self::picture::Picture;
+pub use self::presentation::Presentation;
 pub use self::raster::Raster;
 pub use self::wish::{Viewport, Wish};
 
-/// The picture of one frame, as the caller wants it.
-pub fn picture(image: &Image, raster: &Raster, wish: &Wish) -> Picture {
+/// A picture that has no frame behind it, at the size that is asked for.
+pub fn fit(picture: Picture, viewport: Option<&Viewport>) -> Picture {
+    scale::show(picture, 1.0, viewport)
+}
+
+/// The picture of one frame, as the caller wants it, and as a presentation state wants it before.
+pub fn picture(
+    mut image: Image,
+    raster: &Raster,
+    wish: &Wish,
+    state: Option<&Presentation>,
+) -> Picture {
+    if let Some(state) = state {
+        state.apply(&mut image);
+    }
     let mut picture = if raster.format().samples_per_pixel == 1 {
-        grey::picture(image, raster, wish.window)
+        grey::picture(&image, raster, wish.window)
     } else {
         color::picture(raster)
     };
     for overlay in &image.overlays {
         overlay.burn(raster, &mut picture);
     }
-    scale::show(picture, image.aspect, wish.viewport.as_ref())
+    let mut aspect = image.aspect;
+    if let Some(state) = state {
+        picture = state.decorate(picture);
+        if let Some(area) = state.area() {
+            picture = scale::cut(picture, area);
+        }
+        picture = state.turn(picture);
+        if state.quarters() % 2 == 1 {
+            aspect = 1.0 / aspect;
+        }
+    }
+    scale::show(picture, aspect, wish.viewport.as_ref())
 }

@@ -30,6 +30,30 @@ pub(super) fn show(picture: Picture, aspect: f64, viewport: Option<&Viewport>) -
     shown
 }
 
+/// The part of a picture from left and top, so wide and so high; the whole one where nothing of it is left.
+pub(super) fn cut(picture: Picture, [left, top, width, height]: [f64; 4]) -> Picture {
+    let channels = picture.channels();
+    let (columns, rows) = (size(picture.width), size(picture.height));
+    let span = |from: f64, len: f64, most: usize| {
+        let first = index(from).min(most);
+        first..index(from + len).clamp(first, most)
+    };
+    let (across, down) = (span(left, width, columns), span(top, height, rows));
+    if across.is_empty() || down.is_empty() || across.len() == columns && down.len() == rows {
+        return picture;
+    }
+    let row = |y: usize| {
+        let start = (y * columns + across.start) * channels;
+        &picture.samples[start..start + across.len() * channels]
+    };
+    Picture {
+        width: whole(real(across.len())),
+        height: whole(real(down.len())),
+        is_color: picture.is_color,
+        samples: down.clone().flat_map(row).copied().collect(),
+    }
+}
+
 /// `None` where the picture stays as it is.
 fn plan(picture: &Picture, aspect: f64, viewport: Option<&Viewport>) -> Option<Plan> {
     let (width, height) = (f64::from(picture.width), f64::from(picture.height));
@@ -42,8 +66,8 @@ fn plan(picture: &Picture, aspect: f64, viewport: Option<&Viewport>) -> Option<P
         (part_width / aspect, part_height)
     };
     let most = f64::from(MAX_SIDE);
-    let scale = match viewport {
-        Some(it) => (f64::from(it.width) / square_width).min(f64::from(it.height) / square_height),
+    let scale = match viewport.and_then(|it| it.size) {
+        Some((wide, high)) => (f64::from(wide) / square_width).min(f64::from(high) / square_height),
         None => (most / square_width).min(most / square_height).min(1.0),
     };
     let side = |length: f64| whole((length * scale).round().clamp(1.0, most));
@@ -233,6 +257,15 @@ mod tests {
             Some("4,2"),
             &grey(4, 2, &[0, 25, 75, 100, 0, 25, 75, 100]),
         );
+    }
+
+    #[test]
+    fn g11_the_displayed_area_is_cut_out() {
+        let picture = grey(3, 2, &[1, 2, 3, 4, 5, 6]);
+        let area = |area: [f64; 4]| cut(picture.clone(), area);
+        assert_eq!(area([1.0, 0.0, 2.0, 2.0]), grey(2, 2, &[2, 3, 5, 6]));
+        assert_eq!(area([-5.0, 1.0, 99.0, 99.0]), grey(3, 1, &[4, 5, 6]));
+        assert_eq!(area([9.0, 9.0, 1.0, 1.0]), picture);
     }
 
     #[test]

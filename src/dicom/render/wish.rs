@@ -93,7 +93,11 @@ impl Wish {
         })
     }
 
-    fn annotate(&mut self, text: &str) -> Result<()> {
+    /// Notes annotations that are asked for.
+    ///
+    /// # Errors
+    /// `Kind::Invalid` for an empty one (G09).
+    pub fn annotate(&mut self, text: &str) -> Result<()> {
         let values: Vec<&str> = text.split(',').map(str::trim).collect();
         if values.iter().any(|value| value.is_empty()) {
             return Err(Error::invalid(
@@ -186,12 +190,12 @@ fn window(text: &str) -> Result<Window> {
 /// The size of a picture, and the part of the image that it shows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Viewport {
-    /// The picture is at most so wide.
-    pub width: u32,
-    /// It is at most so high.
-    pub height: u32,
+    /// The picture is at most so wide and so high; as large as it is where nothing is said.
+    pub(super) size: Option<(u32, u32)>,
     /// Left, top, width and height of the part, in pixels of the image; all of it where nothing is said.
     part: [Option<f64>; 4],
+    /// Left, top, right and bottom of the part in shares of the image, in place of that.
+    region: Option<[f64; 4]>,
     /// Whether it is turned over across and down.
     pub flips: (bool, bool),
 }
@@ -200,26 +204,34 @@ impl Viewport {
     /// The whole image within a size.
     pub fn within(width: u32, height: u32) -> Self {
         Self {
-            width,
-            height,
+            size: Some((width, height)),
+            ..Self::natural()
+        }
+    }
+
+    /// The whole image as large as it is.
+    pub fn natural() -> Self {
+        Self {
+            size: None,
             part: [None; 4],
+            region: None,
             flips: (false, false),
         }
     }
 
-    /// A part of the image, by shares of its width and height.
+    /// The shorter side.
+    pub fn shorter_side(&self) -> u32 {
+        self.size
+            .map_or(THUMBNAIL, |(width, height)| width.min(height))
+    }
+
+    /// A part of the image: left, top, right and bottom in shares of its width and height.
     #[must_use]
-    pub fn of_region(mut self, region: [f64; 4], columns: u32, rows: u32) -> Self {
-        let [left, top, right, bottom] = region;
-        let (columns, rows) = (f64::from(columns), f64::from(rows));
-        self.part = [
-            left * columns,
-            top * rows,
-            (right - left) * columns,
-            (bottom - top) * rows,
-        ]
-        .map(Some);
-        self
+    pub fn of_region(self, region: [f64; 4]) -> Self {
+        Self {
+            region: Some(region),
+            ..self
+        }
     }
 
     /// Reads `vw,vh[,sx,sy,sw,sh]`; of the last four any may be left empty (G04).
@@ -281,7 +293,11 @@ impl Viewport {
 
     /// Left, top, width and height of the part in an image of this size, cut to it; at least a pixel of it.
     pub(super) fn part(&self, width: f64, height: f64) -> [f64; 4] {
-        let [left, top, across, down] = self.part;
+        let of_region = |[left, top, right, bottom]: [f64; 4]| {
+            let (across, down) = (right - left, bottom - top);
+            [left * width, top * height, across * width, down * height].map(Some)
+        };
+        let [left, top, across, down] = self.region.map_or(self.part, of_region);
         let left = left.unwrap_or(0.0).clamp(0.0, width - 1.0);
         let top = top.unwrap_or(0.0).clamp(0.0, height - 1.0);
         let most = (width - left, height - top);

@@ -13,27 +13,49 @@ use crate::dicom::bulk::BulkPath;
 use crate::error::{Error, Kind, Result};
 use crate::http::Kura;
 use crate::http::caller::{Caller, Gate};
-use crate::http::credential::LINK;
+use crate::http::credential::{LINK, LinkedUri};
 use crate::http::dicomweb::shapes::Refused;
 use crate::http::problem::Problem;
-use crate::model::{InstancePath, SeriesUid, SopInstanceUid, StudyUid, Timestamp};
+use crate::index::catalog::Scope;
+use crate::model::{FrameList, InstancePath, SeriesUid, SopInstanceUid, StudyUid, Timestamp};
 
 /// One kind of resource that a link can name.
 struct Linkable {
-    /// The step after the instance.
-    step: &'static str,
-    /// Whether more steps name one resource.
-    fits: fn(&str) -> bool,
+    /// The steps after the object that it is of.
+    fits: fn(&[&str]) -> bool,
+    /// Whether studies and series have it as well as instances.
+    is_of_all_levels: bool,
     /// For people.
     name: &'static str,
 }
 
-/// What a link can name. A new route for pictures adds its row here.
-static LINKABLE: &[Linkable] = &[Linkable {
-    step: "bulkdata",
-    fits: |rest| BulkPath::parse(rest).is_ok_and(|path| path.to_string() == rest),
-    name: "one bulk value of an instance (…/bulkdata/TAG)",
-}];
+/// What a link can name below a study. A new route for pictures adds its row here.
+static LINKABLE: &[Linkable] = &[
+    Linkable {
+        fits: |rest| match rest {
+            ["bulkdata", path @ ..] => {
+                let path = path.join("/");
+                BulkPath::parse(&path).is_ok_and(|parsed| parsed.to_string() == path)
+            }
+            _ => false,
+        },
+        is_of_all_levels: false,
+        name: "one bulk value of an instance (…/bulkdata/TAG)",
+    },
+    Linkable {
+        fits: |rest| matches!(rest, ["rendered" | "thumbnail"]),
+        is_of_all_levels: true,
+        name: "one picture (…/rendered, …/thumbnail)",
+    },
+    Linkable {
+        fits: |rest| match rest {
+            ["frames", list, "rendered" | "thumbnail"] => FrameList::parse(list).is_ok(),
+            _ => false,
+        },
+        is_of_all_levels: false,
+        name: "one of frames (…/frames/LIST/rendered)",
+    },
+];
 
 /// What is to be linked.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -80,41 +102,76 @@ pub(crate) async fn create_link(
     let LinkRequest { resource } = body::json(&request, payload).await?;
     let urls = kura.urls(&request);
     let path = resource.strip_prefix(urls.base()).unwrap_or(&resource);
-    let instance = named(path).ok_or_else(not_linkable)?;
     let access = caller.access();
-    let visible = kura.archive.catalog(&access).instance(&instance).await?;
+    let catalog = kura.archive.catalog(&access);
+    // What WADO-URI shows is named by a query, and a link to it is good for that object, however it is shown.
+    let (signed, visible, joint) = if let Some(uri) = LinkedUri::of_resource(path) {
+        let visible = catalog.instance_by_uid(&uri.object, None, None).await?;
+        (uri.signed(), visible, '&')
+    } else {
+        let visible = match named(path).ok_or_else(not_linkable)? {
+            Scope {
+                study,
+                series: Some(series),
+                instance: Some(instance),
+            } => {
+                let path = InstancePath {
+                    study,
+                    series,
+                    instance,
+                };
+                catalog.instance(&path).await?
+            }
+            scope => catalog.representative(&scope).await?,
+        };
+        (path.to_owned(), visible, '?')
+    };
     let gate = Gate::of(&request)?;
     let now = gate.authenticator().clock().now();
     let (link, expires_at) = gate
         .links()
-        .sign(caller.verified(), path, visible.epoch(), now)?;
+        .sign(caller.verified(), &signed, visible.epoch(), now)?;
     Ok(HttpResponse::Created()
         .insert_header((CACHE_CONTROL, "no-store"))
         .json(MadeLink {
-            url: format!("{}{path}?{LINK}={link}", urls.base()),
+            url: format!("{}{path}{joint}{LINK}={link}", urls.base()),
             expires_at: rfc3339(expires_at)?,
         }))
 }
 
-/// The instance of a linkable resource; `None` if `path` names none.
-fn named(path: &str) -> Option<InstancePath> {
-    let rest = path.strip_prefix("/dicomweb/studies/")?;
-    let (study, rest) = rest.split_once("/series/")?;
-    let (series, rest) = rest.split_once("/instances/")?;
-    let (instance, rest) = rest.split_once('/')?;
-    let (step, rest) = rest.split_once('/').unwrap_or((rest, ""));
-    let is_linkable = |kind: &&Linkable| kind.step == step && (kind.fits)(rest);
+/// The object of a linkable resource; `None` if `path` names none.
+fn named(path: &str) -> Option<Scope> {
+    let steps: Vec<&str> = path
+        .strip_prefix("/dicomweb/studies/")?
+        .split('/')
+        .collect();
+    let (study, series, instance, rest) = match steps.as_slice() {
+        [study, "series", series, "instances", instance, rest @ ..] => {
+            (study, Some(series), Some(instance), rest)
+        }
+        [study, "series", series, rest @ ..] => (study, Some(series), None, rest),
+        [study, rest @ ..] => (study, None, None, rest),
+        [] => return None,
+    };
+    let is_linkable =
+        |kind: &&Linkable| (kind.is_of_all_levels || instance.is_some()) && (kind.fits)(rest);
     LINKABLE.iter().find(is_linkable)?;
-    Some(InstancePath {
+    Some(Scope {
         study: StudyUid::parse(study).ok()?,
-        series: SeriesUid::parse(series).ok()?,
-        instance: SopInstanceUid::parse(instance).ok()?,
+        series: series.map(|uid| SeriesUid::parse(uid)).transpose().ok()?,
+        instance: instance
+            .map(|uid| SopInstanceUid::parse(uid))
+            .transpose()
+            .ok()?,
     })
 }
 
 fn not_linkable() -> Error {
     let names: Vec<&str> = LINKABLE.iter().map(|kind| kind.name).collect();
-    let detail = format!("a link names, without a query: {}", names.join(", or "));
+    let detail = format!(
+        "a link names, without a query: {}, or an object for WADO-URI that is shown",
+        names.join(", or ")
+    );
     Error::new(Kind::Unprocessable, detail)
 }
 
@@ -129,10 +186,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sh_2_7_a_link_names_one_bulk_value_and_nothing_else() {
+    fn sh_2_7_a_link_names_one_bulk_value_or_picture_and_nothing_else() {
         let at = "/dicomweb/studies/1.2/series/1.3/instances/1.4";
-        for good in ["bulkdata/7FE00010", "bulkdata/54000100/1/54001010"] {
+        for good in [
+            "bulkdata/7FE00010",
+            "bulkdata/54000100/1/54001010",
+            "rendered",
+            "thumbnail",
+            "frames/1/rendered",
+            "frames/1,2/rendered",
+            "frames/3/thumbnail",
+        ] {
             assert!(named(&format!("{at}/{good}")).is_some(), "{good}");
+        }
+        for good in ["1.2/rendered", "1.2/thumbnail", "1.2/series/1.3/rendered"] {
+            assert!(
+                named(&format!("/dicomweb/studies/{good}")).is_some(),
+                "{good}"
+            );
         }
         for bad in [
             "",
@@ -148,6 +219,10 @@ mod tests {
             "/bulkdata/%37FE00010",
             "/frames/1",
             "/metadata",
+            "/rendered/",
+            "/rendered?viewport=1,1",
+            "/frames/0/rendered",
+            "/frames/1/rendered/x",
         ] {
             assert!(named(&format!("{at}{bad}")).is_none(), "{bad}");
         }
@@ -155,6 +230,9 @@ mod tests {
             "https://elsewhere.example/dicomweb/studies/1.2/series/1.3/instances/1.4/bulkdata/7FE00010",
             "/api/v1/auth/revoke",
             "/dicomweb/studies/1.2",
+            "/dicomweb/studies/1.2/bulkdata/7FE00010",
+            "/dicomweb/studies/1.2/frames/1/rendered",
+            "/dicomweb/studies/rendered",
             "/dicomweb/studies/x/series/1.3/instances/1.4/bulkdata/7FE00010",
             "//dicomweb/studies/1.2/series/1.3/instances/1.4/bulkdata/7FE00010",
         ] {

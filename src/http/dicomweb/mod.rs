@@ -13,6 +13,7 @@ pub mod shapes;
 pub mod stow;
 mod stow_data_sets;
 pub mod wado;
+pub mod wado_uri;
 
 use actix_web::web;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -20,6 +21,11 @@ use utoipa_actix_web::service_config::ServiceConfig;
 /// Hangs the routes in.
 pub fn routes(config: &mut ServiceConfig<'_>) {
     config
+        // Before what the root itself answers: the guard lets through what asks for an object (U08).
+        .route(
+            "",
+            web::get().guard(wado_uri::IsObject).to(wado_uri::answer),
+        )
         .service(qido::search_studies)
         .service(qido::search_series)
         .service(qido::search_instances)
@@ -28,6 +34,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(qido::search_instances_of_series)
         .service(stow::store)
         .service(stow::store_into_study)
+        .service(wado_uri::retrieve)
         .service(wado::retrieve_study)
         .service(wado::retrieve_series)
         .service(wado::retrieve_instance)

@@ -246,6 +246,51 @@ pub struct RenderedParams {
     iccprofile: Option<String>,
 }
 
+/// What WADO-URI understands; names in any case.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct UriParams {
+    /// `WADO`.
+    #[param(rename = "requestType")]
+    request_type: String,
+    /// SOP Instance UID.
+    #[param(rename = "objectUID")]
+    object_uid: String,
+    /// Study Instance UID, which is looked at where it is given.
+    #[param(rename = "studyUID")]
+    study_uid: Option<String>,
+    /// Series Instance UID, which is looked at where it is given.
+    #[param(rename = "seriesUID")]
+    series_uid: Option<String>,
+    /// Media types with commas between; a picture, or what else is shown, where nothing is said. `application/dicom` is the file.
+    #[param(rename = "contentType")]
+    content_type: Option<String>,
+    /// The transfer syntax of a file, or `*`.
+    #[param(rename = "transferSyntax")]
+    transfer_syntax: Option<String>,
+    /// A frame, from 1.
+    #[param(rename = "frameNumber")]
+    frame_number: Option<String>,
+    /// Height of the picture at most.
+    rows: Option<String>,
+    /// Width of the picture at most.
+    columns: Option<String>,
+    /// Left, top, right, bottom of the part that is shown, each from 0 to 1.
+    region: Option<String>,
+    /// Center of a window; stands with its width.
+    #[param(rename = "windowCenter")]
+    window_center: Option<String>,
+    /// Width of a window.
+    #[param(rename = "windowWidth")]
+    window_width: Option<String>,
+    /// SOP Instance UID of a presentation state of the same study, under which the image is shown.
+    #[param(rename = "presentationUID")]
+    presentation_uid: Option<String>,
+    /// Of JPEG, 1 to 100.
+    #[param(rename = "imageQuality")]
+    image_quality: Option<String>,
+}
+
 /// How large a thumbnail is.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]

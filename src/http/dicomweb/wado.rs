@@ -86,15 +86,26 @@ pub(crate) async fn retrieve_instance(
             earlier.ok_or_else(|| no_such_part("the instance has no such version"))?
         }
     };
-    let instance = Arc::new(instance);
+    of_one(&kura, &access, &request, &accept, Arc::new(instance)).await
+}
+
+/// An instance in the form that is accepted.
+pub(super) async fn of_one(
+    kura: &Kura,
+    access: &Arc<Access>,
+    request: &HttpRequest,
+    accept: &Accept,
+    instance: Arc<Visible<Instance>>,
+) -> Result<HttpResponse> {
+    let name = format!("attachment; filename=\"{}.dcm\"", instance.instance);
     let (form, is_multipart) = {
         let offers = offers(&instance, true);
         let offer = accept.choose(&offers)?;
         (form_of(offer), offer.is_multipart)
     };
-    let urls = kura.urls(&request);
+    let urls = kura.urls(request);
     let pace = Pace::default();
-    let part = part(&kura.archive, &access, instance, form, &urls, &pace).await?;
+    let part = part(&kura.archive, access, instance, form, &urls, &pace).await?;
     let mut response = HttpResponse::Ok();
     respond::object_headers(&mut response);
     if is_multipart {
@@ -104,7 +115,6 @@ pub(crate) async fn retrieve_instance(
             stream::iter([Ok(part)]),
         ));
     }
-    let name = format!("attachment; filename=\"{}.dcm\"", path.instance);
     response.insert_header((CONTENT_DISPOSITION, name));
     respond::single(&mut response, part).await
 }

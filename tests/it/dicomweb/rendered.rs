@@ -7,7 +7,7 @@ use crate::harness::{Answer, Server, instance};
 const AT: &str = "/studies/1.2.3.1/series/1.2.3.1.1/instances/1.2.3.1.1.1";
 
 /// Width, height and samples of a PNG; three samples a pixel in colour.
-fn png(answer: &Answer) -> (u32, u32, Vec<u8>) {
+pub(super) fn png(answer: &Answer) -> (u32, u32, Vec<u8>) {
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("content-type"), "image/png");
     let decoder = png::Decoder::new(Cursor::new(&answer.body));
@@ -19,7 +19,7 @@ fn png(answer: &Answer) -> (u32, u32, Vec<u8>) {
 }
 
 /// Width and height of a JPEG, out of its frame header.
-fn jpeg_size(answer: &Answer) -> (u16, u16) {
+pub(super) fn jpeg_size(answer: &Answer) -> (u16, u16) {
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("content-type"), "image/jpeg");
     assert!(answer.body.starts_with(&[0xFF, 0xD8]));
@@ -30,7 +30,7 @@ fn jpeg_size(answer: &Answer) -> (u16, u16) {
 }
 
 /// A slice of 2 rows and 4 columns with values in steps of 100 from -1000 on.
-fn steps() -> instance::Builder {
+pub(super) fn steps() -> instance::Builder {
     let values: Vec<u8> = (0_u16..8).flat_map(|n| (n * 100).to_le_bytes()).collect();
     instance("1.2.3")
         .number(0x0028_0010, 2)

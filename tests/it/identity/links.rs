@@ -181,9 +181,8 @@ async fn sh_2_7_only_what_is_visible_is_linked_and_only_what_can_be() {
     );
     for not_one in [
         AT.to_owned(),
-        format!("{AT}/rendered"),
-        format!("{AT}/thumbnail"),
         format!("{AT}/frames/1"),
+        format!("{AT}/rendered?viewport=1,1"),
         format!("{}?x=1", bulk()),
         format!("https://elsewhere.example{}", bulk()),
         "javascript:alert(1)".to_owned(),
@@ -244,4 +243,78 @@ async fn sh_2_7_a_link_lives_no_longer_than_its_token() {
         |answer| answer.status == 401,
     )
     .await;
+}
+
+#[tokio::test]
+async fn sh_2_7_a21_a_link_opens_a_picture_at_every_level_and_an_object_of_wado_uri() {
+    let (server, token) = filled().await;
+    let (study, series) = ("/dicomweb/studies/1.2.826.7.1.1", "/series/1.2.826.7.1.1.1");
+    let uri = "/dicomweb/wado?requestType=WADO&objectUID=1.2.826.7.1.1.1.1";
+    for resource in [
+        format!("{AT}/rendered"),
+        format!("{AT}/thumbnail"),
+        format!("{AT}/frames/1/rendered"),
+        format!("{study}/thumbnail"),
+        format!("{study}{series}/rendered"),
+        uri.to_owned(),
+        format!("{}{uri}&rows=64", server.base),
+    ] {
+        let answer = post(&server, "/links", &token, &json!({"resource": resource})).await;
+        assert_eq!(answer.status, 201, "{resource}: {}", answer.text());
+        let url = answer.json()["url"].as_str().unwrap().to_owned();
+        let opened = open(&server, Method::GET, &url).await;
+        assert_eq!(
+            (opened.status, opened.header("content-type")),
+            (200, "image/jpeg".to_owned()),
+            "{resource}"
+        );
+        // How large it is shown is not what was signed.
+        let large = open(
+            &server,
+            Method::GET,
+            &format!("{url}&viewport=8,8&accept=image/png"),
+        )
+        .await;
+        assert_eq!(large.status, 200, "{resource}");
+        let (_, link) = url.split_once("link=").unwrap();
+        for elsewhere in [
+            format!("{AT}/metadata?link={link}"),
+            format!("{AT}/frames/2/rendered?link={link}"),
+            format!("/dicomweb/wado?requestType=WADO&objectUID=9.9&link={link}"),
+            format!("{uri}&contentType=application/dicom&link={link}"),
+            format!("{uri}&contentType=application%2fDICOM&link={link}"),
+            format!("{uri}&objectUID=9&link={link}"),
+            format!("{uri}&accept=application/dicom&link={link}"),
+        ] {
+            let answer = open(&server, Method::GET, &format!("{}{elsewhere}", server.base)).await;
+            assert_eq!(answer.status, 401, "{resource} at {elsewhere}");
+        }
+    }
+    let made = post(&server, "/links", &token, &json!({"resource": uri})).await;
+    let url = made.json()["url"].as_str().unwrap().to_owned();
+    let file = server
+        .client
+        .get(&url)
+        .header("accept", "application/dicom");
+    assert_eq!(
+        server.send(file).await.status,
+        401,
+        "what is shown, not the file"
+    );
+    let stranger = server.reader("F002");
+    for (token, resource, status) in [
+        (&token, format!("{uri}&contentType=application/dicom"), 422),
+        (&token, format!("{AT}/frames/x/rendered"), 422),
+        (
+            &token,
+            "/dicomweb/wado?requestType=WADO&objectUID=9.9".to_owned(),
+            404,
+        ),
+        (&stranger, uri.to_owned(), 404),
+        (&stranger, format!("{AT}/rendered"), 404),
+        (&stranger, format!("{study}/thumbnail"), 404),
+    ] {
+        let answer = post(&server, "/links", token, &json!({"resource": resource})).await;
+        assert_eq!(answer.status, status, "{resource}: {}", answer.text());
+    }
 }

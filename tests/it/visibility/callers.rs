@@ -299,7 +299,10 @@ impl Credential {
     ) -> reqwest::RequestBuilder {
         let base = &server.base;
         let url = match self {
-            Self::Query(name, token) => format!("{base}{path}?{name}={token}"),
+            Self::Query(name, token) => {
+                let joint = if path.contains('?') { '&' } else { '?' };
+                format!("{base}{path}{joint}{name}={token}")
+            }
             Self::None | Self::Bearer(_) | Self::Header(..) | Self::Twice(_) => {
                 format!("{base}{path}")
             }

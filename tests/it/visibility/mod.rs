@@ -71,7 +71,12 @@ impl Operation {
 
     /// The path for the study below `root`.
     fn path(&self, root: &str) -> String {
-        self.template
+        let query = match self.id.as_str() {
+            "retrieveByUri" => format!("?requestType=WADO&objectUID={root}.1.1.1"),
+            _ => String::new(),
+        };
+        let path = self
+            .template
             .replace("{study}", &format!("{root}.1"))
             .replace("{series}", &format!("{root}.1.1"))
             .replace("{instance}", &format!("{root}.1.1.1"))
@@ -85,7 +90,8 @@ impl Operation {
                     &self.deletion
                 },
             )
-            .replace("{job}", self.part)
+            .replace("{job}", self.part);
+        path + &query
     }
 
     /// The body of an operation of `/api/v1` that takes one, about the study below `root`.

@@ -53,6 +53,7 @@ pub(super) const ROWS: &[(&str, Names, &str)] = &[
     ("retrievePixelDataOfInstance", Names::Object, ""),
     ("retrievePixelDataOfSeries", Names::Object, ""),
     ("retrievePixelDataOfStudy", Names::Object, ""),
+    ("retrieveByUri", Names::Object, ""),
     ("retrieveFrames", Names::Object, "1"),
     ("retrieveInstance", Names::Object, ""),
     ("retrieveInstanceMetadata", Names::Object, ""),

@@ -45,7 +45,7 @@ impl Resource<'_> {
             [Offer::multipart(JPEG), Offer::multipart(PNG)],
             Offer::single(GIF),
         );
-        let offers = match one {
+        let mut offers = match one {
             Some(_) => vec![
                 Offer::single(JPEG),
                 Offer::single(PNG),
@@ -55,13 +55,15 @@ impl Resource<'_> {
             ],
             None => vec![in_parts[0], in_parts[1], moving],
         };
+        offers.retain(|offer| !(self.is_single && offer.is_multipart));
         let offer = *accept.choose(&offers)?;
         if offer.media_type == GIF && wish.wants_profile {
             return Err(Error::invalid(
                 "image/gif has no room for a colour profile; iccprofile=no",
             ));
         }
-        let shown = format!("{offer} {indexes:?} {one:?} {wish:?}");
+        let state = rendering.state();
+        let shown = format!("{offer} {indexes:?} {one:?} {wish:?} {state:?}");
         let tag = Self::tag(rendering.instance(), &shown);
         if let Some(answer) = self.not_modified(&tag, wish) {
             return Ok(answer);

@@ -1,16 +1,22 @@
 //! Rendered resources (PS3.18 10.4.1.1.3 and 10.4.1.1.4, dicomweb.md section 8): pictures, films, videos and texts that a
 //! browser shows as they are.
 
+mod cache;
+mod drawings;
 mod frames;
+mod presented;
 mod resource;
 mod shown;
+mod texts;
 pub mod thumbnail;
+mod video;
 
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
 
-use self::resource::Resource;
+pub use self::cache::Thumbnails;
+pub(super) use self::resource::Resource;
 use super::paths::{InstanceNames, PartNames, SeriesNames, StudyNames};
 use super::shapes::{
     FrameParams, InstanceParams, Pictures, Refused, RenderedParams, SeriesParams, StudyParams,

@@ -28,6 +28,9 @@ pub(super) const JPEG: &str = "image/jpeg";
 pub(super) const PNG: &str = "image/png";
 pub(super) const GIF: &str = "image/gif";
 
+/// The side of a symbol that stands for a picture.
+const SYMBOL_SIDE: u32 = 256;
+
 /// What is asked for.
 pub(in crate::http::dicomweb) struct Resource<'a> {
     pub(super) kura: &'a Kura,
@@ -35,6 +38,8 @@ pub(in crate::http::dicomweb) struct Resource<'a> {
     pub(super) request: &'a HttpRequest,
     pub(super) urls: Urls,
     pub(super) location: String,
+    /// Whether the answer is one body, whatever is accepted (U09).
+    pub(super) is_single: bool,
 }
 
 impl<'a> Resource<'a> {
@@ -51,7 +56,15 @@ impl<'a> Resource<'a> {
             access,
             request,
             location,
+            is_single: false,
         }
+    }
+
+    /// The same, answered by one body whatever is accepted.
+    #[must_use]
+    pub(in crate::http::dicomweb) fn single(mut self) -> Self {
+        self.is_single = true;
+        self
     }
 
     pub(super) fn archive(&self) -> &'a Archive {
@@ -66,8 +79,19 @@ impl<'a> Resource<'a> {
         frames: Option<&FrameList>,
     ) -> Result<HttpResponse> {
         let wish = Wish::parse(self.request.query_string())?;
+        self.shown(accept, instance, frames, &wish).await
+    }
+
+    /// The same, as the caller is known to want it.
+    pub(in crate::http::dicomweb) async fn shown(
+        &self,
+        accept: &Accept,
+        instance: Arc<Visible<Instance>>,
+        frames: Option<&FrameList>,
+        wish: &Wish,
+    ) -> Result<HttpResponse> {
         let shown = Shown::of(self.archive(), self.access, &instance).await?;
-        self.answer(accept, shown, frames, &wish).await
+        self.answer(accept, (instance, shown), frames, wish).await
     }
 
     /// A study or series: the one instance that stands for it, or all of them in parts for those who ask so (G03).
@@ -94,23 +118,43 @@ impl<'a> Resource<'a> {
             let kind = picture_type(offer.media_type, &wish);
             return self.all_instances(scope, wish, kind).await;
         }
-        self.answer(accept, shown, None, &wish).await
+        self.answer(accept, (instance, shown), None, &wish).await
     }
 
-    async fn answer(
+    /// What is shown of an instance.
+    pub(super) async fn answer(
         &self,
         accept: &Accept,
-        shown: Shown,
+        (instance, shown): (Arc<Visible<Instance>>, Shown),
         frames: Option<&FrameList>,
         wish: &Wish,
     ) -> Result<HttpResponse> {
+        if frames.is_some() && !shown.is_image() {
+            let detail = match shown {
+                Shown::Nothing(_, detail) => detail,
+                Shown::Video(_) => "a video is one stream without frames; it is shown as a whole",
+                Shown::Image(_)
+                | Shown::Report
+                | Shown::Document
+                | Shown::Drawing(_)
+                | Shown::Presentation
+                | Shown::Symbol(_) => "not an image: the instance has no pixel data",
+            };
+            return Err(problem::no_such_part(detail));
+        }
         match shown {
             Shown::Image(rendering) => self.pictures(accept, *rendering, frames, wish).await,
-            Shown::Nothing(detail) => {
+            Shown::Video(table) => self.video(accept, instance, &table, wish).await,
+            Shown::Report => self.report(accept, instance, wish).await,
+            Shown::Document => self.document(accept, instance, wish).await,
+            Shown::Drawing(drawing) => self.drawing(accept, instance, drawing, wish).await,
+            Shown::Presentation => self.presentation(accept, instance, wish).await,
+            Shown::Symbol(icon) => {
+                let making = move || Ok(icon.picture(SYMBOL_SIDE));
+                self.drawn(accept, &instance, wish, making).await
+            }
+            Shown::Nothing(_, detail) => {
                 let forms = vec!["application/dicom".to_owned()];
-                if frames.is_some() {
-                    return Err(problem::no_such_part(detail));
-                }
                 Err(problem::not_acceptable(detail, forms))
             }
         }

