@@ -2,9 +2,12 @@
 
 pub mod bulkdata;
 pub mod bulkdata_of;
+pub mod capabilities;
+pub mod counts;
 pub mod frames;
 pub mod metadata;
 mod paths;
+pub mod patients;
 pub mod pixeldata;
 pub mod qido;
 pub mod remove;
@@ -12,7 +15,9 @@ pub mod rendered;
 pub mod shapes;
 pub mod stow;
 mod stow_data_sets;
+mod unbuilt;
 pub mod wado;
+mod zipped;
 
 use actix_web::web;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -20,6 +25,18 @@ use utoipa_actix_web::service_config::ServiceConfig;
 /// Hangs the routes in.
 pub fn routes(config: &mut ServiceConfig<'_>) {
     config
+        .service(capabilities::get_root)
+        .service(capabilities::options_root)
+        // Before what would take `count` for a UID.
+        .service(counts::of_studies)
+        .service(counts::of_series)
+        .service(counts::of_instances)
+        .service(counts::series_of_study)
+        .service(counts::instances_of_study)
+        .service(counts::instances_of_series)
+        .service(patients::search_patients)
+        .route(unbuilt::OF_STUDY, web::get().to(unbuilt::of_study))
+        .route(unbuilt::OF_SERIES, web::get().to(unbuilt::of_series))
         .service(qido::search_studies)
         .service(qido::search_series)
         .service(qido::search_instances)
