@@ -115,6 +115,7 @@ impl App {
         let state = State::new(
             self.archive.clone(),
             Seal::new(&self.key, "cursor")?,
+            self.key.secret("boundary")?,
             address,
         );
         let state = state.operated(

@@ -16,6 +16,7 @@ pub mod render;
 pub mod repack;
 pub mod retrieve;
 pub mod search;
+pub mod stamp;
 pub mod sweep;
 mod through;
 pub mod verify;

@@ -2,6 +2,7 @@
 //!
 //! Nothing is read before a stream is polled, and nothing is held beyond a piece.
 
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -56,6 +57,20 @@ impl Archive {
     ) -> ByteStream {
         let bytes = self.vault.read(&instance.blob());
         self.guarded(access, instance, pace, bytes)
+    }
+
+    /// A part of the file as it was stored. What stands before it is not read.
+    pub fn file_part(
+        &self,
+        access: &Arc<Access>,
+        instance: &Arc<Visible<Instance>>,
+        range: &Range<u64>,
+    ) -> ByteStream {
+        let mut blob = instance.blob();
+        let at = |offset: u64| blob.range.start.saturating_add(offset).min(blob.range.end);
+        blob.range = at(range.start)..at(range.end);
+        let bytes = self.vault.read(&blob);
+        self.guarded(access, instance, &Pace::default(), bytes)
     }
 
     /// Whether the stored file begins as PS3.10 7.1 wants it.

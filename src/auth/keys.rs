@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::issuer::{Ceiling, HeaderType, Issuer, KeySet, Keys, MayActFor, algorithms};
@@ -114,6 +115,14 @@ impl LocalKey {
         let message = format!("kura {purpose}");
         jsonwebtoken::crypto::sign(message.as_bytes(), &self.signing, Algorithm::EdDSA)
             .map_err(|e| Error::internal("the local key does not sign", e))
+    }
+
+    /// A secret for one purpose, the same at every replica.
+    ///
+    /// # Errors
+    /// `Kind::Internal` if the key does not sign.
+    pub fn secret(&self, purpose: &str) -> Result<[u8; 32]> {
+        Ok(Sha256::digest(self.mark(purpose)?).into())
     }
 
     /// Signs `claims` as an access token.

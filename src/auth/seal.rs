@@ -3,7 +3,6 @@
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest, Sha256};
 
 use super::keys::LocalKey;
 use crate::error::{Error, Result};
@@ -23,7 +22,7 @@ impl Seal {
     /// # Errors
     /// `Kind::Internal` if the local key does not sign.
     pub fn new(local: &LocalKey, purpose: &str) -> Result<Self> {
-        let secret = Sha256::digest(local.mark(purpose)?);
+        let secret = local.secret(purpose)?;
         let key = RandomizedNonceKey::new(&AES_256_GCM, &secret)
             .map_err(|cause| Error::internal("a key cannot be made", cause))?;
         Ok(Self { key })

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::header::ALLOW;
+use actix_web::http::header::{ALLOW, RANGE};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
 use bytes::Bytes;
@@ -37,6 +37,8 @@ pub(super) async fn answer<B: MessageBody + 'static>(
     let is_head = request.method() == Method::HEAD;
     if is_head {
         request.head_mut().method = Method::GET;
+        // Ranges are of GET (RFC 9110 14.2).
+        request.headers_mut().remove(RANGE);
     }
     let response = next.call(request).await?;
     if is_head {

@@ -3,6 +3,8 @@
 pub mod accept;
 pub mod api;
 pub mod caller;
+pub mod compress;
+pub mod conditional;
 pub mod cors;
 mod counted;
 mod credential;
@@ -20,12 +22,14 @@ pub mod openapi;
 pub mod page;
 pub mod precondition;
 pub mod problem;
+pub mod ranges;
 pub mod respond;
 pub mod server;
 mod traced;
 pub mod urls;
 pub mod viewer;
 pub mod warning;
+pub mod zip;
 
 use std::sync::Arc;
 
@@ -56,6 +60,8 @@ pub struct State {
     address: Address,
     limits: RequestLimits,
     origins: Origins,
+    /// Part of every boundary that can be told from a tag.
+    boundaries: [u8; 32],
     in_flight: InFlight,
     metrics: Option<Metrics>,
     /// Thumbnails that were made before.
@@ -68,14 +74,15 @@ pub struct State {
 pub type Kura = web::Data<State>;
 
 impl State {
-    /// Puts the state together.
-    pub fn new(archive: Archive, cursors: Seal, address: Address) -> Self {
+    /// Puts the state together; `boundaries` is a secret.
+    pub fn new(archive: Archive, cursors: Seal, boundaries: [u8; 32], address: Address) -> Self {
         Self {
             archive,
             cursors: Arc::new(cursors),
             address,
             limits: RequestLimits::default(),
             origins: Origins::default(),
+            boundaries,
             in_flight: InFlight::default(),
             metrics: None,
             thumbnails: Thumbnails::default(),
@@ -145,6 +152,8 @@ pub fn app(
             None => page::routes(config),
         })
         .default_service(web::to(openapi::no_such_route))
+        .wrap(from_fn(compress::answer))
+        .wrap(from_fn(conditional::answer))
         .wrap(from_fn(methods::answer))
         // R30: a path may end in a slash.
         .wrap(NormalizePath::trim())

@@ -12,6 +12,7 @@ use utoipa_actix_web::AppExt;
 use utoipa_actix_web::scope::scope;
 use utoipa_swagger_ui::Config;
 
+use super::dicomweb::counts::Count;
 use super::dicomweb::shapes::{Binary, DataSet, DicomAttribute};
 use super::problem::Problem;
 use super::{api, dicomweb, health, metrics, page};
@@ -32,7 +33,7 @@ const DOCUMENT: &str = "/openapi.json";
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     servers((url = "/", description = "this server")),
-    components(schemas(DataSet, DicomAttribute, Binary, Problem)),
+    components(schemas(Count, DataSet, DicomAttribute, Binary, Problem)),
     modifiers(&Bearer)
 )]
 struct Frame;

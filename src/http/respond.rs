@@ -1,11 +1,11 @@
 //! Values and streams → responses with the right headers, and the shapes that the `OpenAPI` document names.
 
-use actix_web::HttpResponse;
-use actix_web::HttpResponseBuilder;
 use actix_web::body::SizedStream;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_LOCATION, CONTENT_SECURITY_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LOCATION, CONTENT_SECURITY_POLICY, VARY,
+    X_CONTENT_TYPE_OPTIONS,
 };
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 use futures::Stream;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
+use super::conditional;
 use super::multipart::write::{Boundary, PART_END};
 use super::problem::VARY_BY;
 use crate::archive::retrieve::ByteStream;
@@ -78,14 +79,15 @@ impl std::fmt::Debug for Part {
     }
 }
 
-/// An answer of one part alone.
+/// An answer of one part alone, of which a range can be asked (C20).
 ///
 /// # Errors
 /// As [`sized`].
 pub async fn single(response: &mut HttpResponseBuilder, part: Part) -> Result<HttpResponse> {
     response
         .content_type(part.content_type)
-        .insert_header((CONTENT_LOCATION, part.location));
+        .insert_header((CONTENT_LOCATION, part.location))
+        .insert_header((ACCEPT_RANGES, "bytes"));
     sized(response, part.len, part.bytes).await
 }
 
@@ -97,6 +99,54 @@ pub fn multipart(
 ) -> HttpResponse {
     let boundary = Boundary::of(Uuid::new_v4());
     response.content_type(boundary.content_type(root_type));
+    response.streaming(message(boundary, parts))
+}
+
+/// A multipart answer to `request` whose length is known before its bytes are: of it a range can be asked too (F26, F63).
+/// `heads` are type, length and address of each part.
+///
+/// # Errors
+/// As [`sized`].
+pub async fn measured(
+    (request, response): (&HttpRequest, &mut HttpResponseBuilder),
+    root_type: &str,
+    heads: impl Iterator<Item = (&str, u64, &str)>,
+    parts: impl Stream<Item = Result<Part>> + Send + 'static,
+) -> Result<HttpResponse> {
+    let boundary = conditional::boundary(request).unwrap_or_else(|| Boundary::of(Uuid::new_v4()));
+    response
+        .content_type(boundary.content_type(root_type))
+        .insert_header((ACCEPT_RANGES, "bytes"));
+    let of_parts: u64 = heads
+        .map(|(content_type, len, location)| {
+            let head = boundary.part_header(content_type, len, Some(location));
+            (head.len() + PART_END.len()) as u64 + len
+        })
+        .sum();
+    let len = of_parts + boundary.end().len() as u64;
+    sized(response, len, message(boundary, parts).boxed()).await
+}
+
+/// A multipart answer of one part, measured.
+///
+/// # Errors
+/// As [`sized`].
+pub async fn one_part(
+    (request, response): (&HttpRequest, &mut HttpResponseBuilder),
+    root_type: &str,
+    part: Part,
+) -> Result<HttpResponse> {
+    let (content_type, location) = (part.content_type.clone(), part.location.clone());
+    let heads = [(&*content_type, part.len, &*location)].into_iter();
+    let parts = stream::iter([Ok(part)]);
+    measured((request, response), root_type, heads, parts).await
+}
+
+/// The bytes of a multipart answer. They end with the first error.
+fn message(
+    boundary: Boundary,
+    parts: impl Stream<Item = Result<Part>> + 'static,
+) -> impl Stream<Item = Result<Bytes>> {
     let end = boundary.end();
     let bytes = parts.flat_map(move |part| match part {
         Ok(part) => {
@@ -108,7 +158,7 @@ pub fn multipart(
         Err(error) => stream::iter([Err(error)]).boxed(),
     });
     let last = stream::iter([Ok::<Bytes, _>(end)]);
-    response.streaming(until_error(bytes.chain(last)))
+    until_error(bytes.chain(last))
 }
 
 /// A stream that ends with its first error.

@@ -183,12 +183,12 @@ pub(super) fn write_failed(cause: impl Into<crate::error::BoxError>) -> Error {
     }
 }
 
-/// A read that failed: `Kind::Internal` where the bytes are not there although a row promised them, else
-/// `Kind::Unavailable`.
+/// A read that failed: `Kind::Unavailable`, also where the bytes are not there although a row promised them (W09): a store
+/// may be mounted empty, or be restored later than its rows. `Kind::Internal` where there are fewer than promised.
 pub(super) fn read_failed(cause: opendal::Error) -> Error {
     let kind = cause.kind();
     if kind == ErrorKind::NotFound {
-        Error::internal("a stored object is missing", cause)
+        Error::unavailable("a stored object is missing", cause)
     } else if kind == ErrorKind::RangeNotSatisfied {
         Error::internal("a stored object is shorter than promised", cause)
     } else {

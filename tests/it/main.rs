@@ -26,6 +26,7 @@ mod fuzzed;
 mod harness;
 mod identity;
 mod jobs;
+mod node_client;
 mod ohif;
 mod openapi;
 mod operations;

@@ -12,6 +12,15 @@ mod when;
 use super::dictionary::Row;
 use crate::model::{Level, SeriesUid, StudyUid, Tag};
 
+/// Studies on a page where nothing is said (Q93).
+pub const PAGE_STUDIES: u32 = 100;
+/// Studies or series on a page at most (Q94).
+pub const MAX_STUDIES: u32 = 5000;
+/// Series or instances on a page where nothing is said.
+pub const PAGE_INSTANCES: u32 = 1000;
+/// Instances on a page at most.
+pub const MAX_INSTANCES: u32 = 50_000;
+
 /// One condition of a search.
 #[derive(Clone, Debug)]
 pub struct Match {

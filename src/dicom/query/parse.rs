@@ -11,7 +11,10 @@ use super::decode::{Plus, decode, pairs};
 use super::names::{Name, Parameter, attribute, path, private, warning};
 use super::stored::Condition;
 use super::value::{self, How};
-use super::{Fields, Identity, Match, OrderBy, Query, Test, when};
+use super::{
+    Fields, Identity, MAX_INSTANCES, MAX_STUDIES, Match, OrderBy, PAGE_INSTANCES, PAGE_STUDIES,
+    Query, Test, when,
+};
 use crate::dicom::dictionary::{Matching, Returned, Row, keyword, row_of, standard_vr, tag_of};
 use crate::dicom::visit::is_creator;
 use crate::error::{Error, Result};
@@ -296,11 +299,11 @@ impl Asked {
     /// The page: the default of the level, cut to its maximum (Q93, Q94).
     fn limit(&self, level: Level, in_one_series: bool) -> Result<u32> {
         let (default, maximum) = match level {
-            Level::Study => (100, 5000),
-            Level::Series => (1000, 5000),
+            Level::Study => (PAGE_STUDIES, MAX_STUDIES),
+            Level::Series => (PAGE_INSTANCES, MAX_STUDIES),
             // Weasis and Slicer count on the complete list of one series.
-            Level::Instance if in_one_series => (50_000, 50_000),
-            Level::Instance => (1000, 50_000),
+            Level::Instance if in_one_series => (MAX_INSTANCES, MAX_INSTANCES),
+            Level::Instance => (PAGE_INSTANCES, MAX_INSTANCES),
         };
         let limit = self.number(Parameter::Limit)?;
         Ok(limit.map_or(default, |limit| {

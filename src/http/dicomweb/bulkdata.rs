@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use actix_web::http::header::CONTENT_SECURITY_POLICY;
 use actix_web::{HttpRequest, HttpResponse, get, web};
-use futures::stream;
 
 use super::frames::{EXPLICIT_LITTLE, FrameParts, OCTETS};
 use super::paths::PartNames;
 use super::shapes::{BulkParams, Octets, Refused};
+use crate::archive::stamp::Stamp;
 use crate::auth::{DicomRead, OfObject};
 use crate::dicom::bulk::BulkPath;
 use crate::error::{Error, Result};
 use crate::http::accept::{Accept, Offer};
 use crate::http::caller::Caller;
 use crate::http::respond::Part;
-use crate::http::{Kura, problem, respond};
+use crate::http::{Kura, conditional, problem, respond};
 use crate::model::transfer_syntax::Pixels;
 use crate::model::{Tag, TransferSyntax};
 
@@ -34,6 +34,7 @@ pub(crate) async fn retrieve_bulkdata(
 ) -> Result<HttpResponse> {
     let (path, access) = (names.path()?, caller.access());
     let instance = Arc::new(kura.archive.catalog(&access).instance(&path).await?);
+    conditional::made_of(&request, &Stamp::of(&instance));
     let bulk_path = BulkPath::parse(&names.part).map_err(|_| absent())?;
     let location = kura.urls(&request).bulkdata(&path, &bulk_path.to_string());
     let table = if bulk_path.is_top_level() && bulk_path.tag() == PIXEL_DATA {
@@ -62,8 +63,7 @@ pub(crate) async fn retrieve_bulkdata(
             bytes: value.bytes,
         };
         if form.is_multipart {
-            let parts = stream::iter([Ok(part)]);
-            return Ok(respond::multipart(&mut response, &form.root_type, parts));
+            return respond::one_part((&request, &mut response), &form.root_type, part).await;
         }
         return respond::single(&mut response, part).await;
     };

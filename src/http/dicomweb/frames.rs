@@ -8,13 +8,14 @@ use futures::stream::{self, Stream, StreamExt};
 use super::paths::PartNames;
 use super::shapes::{FrameParams, Octets, Refused};
 use crate::archive::frames::Frames;
+use crate::archive::stamp::Stamp;
 use crate::auth::{DicomRead, OfObject};
 use crate::dicom::frames::{Cut, FramePlace, FrameTable};
 use crate::error::{Error, Result};
 use crate::http::accept::{Accept, Offer};
 use crate::http::caller::Caller;
 use crate::http::respond::Part;
-use crate::http::{Kura, problem, respond};
+use crate::http::{Kura, conditional, problem, respond};
 use crate::index::catalog::Instance;
 use crate::model::transfer_syntax::Pixels;
 use crate::model::{FrameList, TransferSyntax};
@@ -34,6 +35,7 @@ pub(crate) async fn retrieve_frames(
 ) -> Result<HttpResponse> {
     let (path, access) = (names.path()?, caller.access());
     let instance = Arc::new(kura.archive.catalog(&access).instance(&path).await?);
+    conditional::made_of(&request, &Stamp::of(&instance));
     let list = FrameList::parse(&names.part)?;
     let table = kura.archive.frame_table(&instance).await?;
     let table = table

@@ -15,7 +15,7 @@ use crate::http::accept::Accept;
 use crate::http::caller::Caller;
 use crate::http::data_sets::{self, Count, Form};
 use crate::http::urls::Urls;
-use crate::http::{Kura, respond};
+use crate::http::{Kura, conditional, respond};
 use crate::index::catalog::{Instance, Scope, Visible};
 
 /// Retrieve the metadata of a study.
@@ -88,6 +88,8 @@ async fn answer(
     let form = data_sets::form(accept, count);
     let urls = kura.urls(request);
     let (access, base) = (caller.access(), urls.root());
+    let stamp = kura.archive.stamp(&access, &scope).await?;
+    conditional::made_of(request, &stamp);
     if let Ok(Form::Parts | Form::Xml) = form {
         let heads = kura.archive.heads(&access, scope, &base).await?;
         return as_xml(heads, form?, urls).await;

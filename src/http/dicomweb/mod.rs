@@ -2,9 +2,12 @@
 
 pub mod bulkdata;
 pub mod bulkdata_of;
+pub mod capabilities;
+pub mod counts;
 pub mod frames;
 pub mod metadata;
 mod paths;
+pub mod patients;
 pub mod pixeldata;
 pub mod qido;
 pub mod remove;
@@ -12,8 +15,10 @@ pub mod rendered;
 pub mod shapes;
 pub mod stow;
 mod stow_data_sets;
+mod unbuilt;
 pub mod wado;
 pub mod wado_uri;
+mod zipped;
 
 use actix_web::web;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -26,6 +31,18 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
             "",
             web::get().guard(wado_uri::IsObject).to(wado_uri::answer),
         )
+        .service(capabilities::get_root)
+        .service(capabilities::options_root)
+        // Before what would take `count` for a UID.
+        .service(counts::of_studies)
+        .service(counts::of_series)
+        .service(counts::of_instances)
+        .service(counts::series_of_study)
+        .service(counts::instances_of_study)
+        .service(counts::instances_of_series)
+        .service(patients::search_patients)
+        .route(unbuilt::OF_STUDY, web::get().to(unbuilt::of_study))
+        .route(unbuilt::OF_SERIES, web::get().to(unbuilt::of_series))
         .service(qido::search_studies)
         .service(qido::search_series)
         .service(qido::search_instances)

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use utoipa::{IntoParams, IntoResponses, ToSchema};
 
+use super::counts::Count;
 use crate::http::problem::Problem;
 
 /// A DICOM data set in JSON (PS3.18 F.2): attributes by tag, eight hexadecimal digits.
@@ -194,6 +195,14 @@ pub enum Searched {
     None,
 }
 
+/// What a count gives.
+#[derive(Debug, IntoResponses)]
+pub enum Counted {
+    /// How many there are.
+    #[response(status = 200, content_type = "application/json")]
+    Found(Count),
+}
+
 /// What metadata are.
 #[derive(Debug, IntoResponses)]
 pub enum Metadata {
@@ -211,6 +220,9 @@ pub enum Files {
         content_type = "multipart/related; type=\"application/dicom\""
     )]
     All(Binary),
+    /// DICOM files in one archive.
+    #[response(status = 200, content_type = "application/zip")]
+    Zipped(Binary),
     /// Those of the files that can be sent in the transfer syntax asked for; a Warning counts the others.
     #[response(
         status = 206,

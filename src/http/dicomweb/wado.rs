@@ -1,5 +1,6 @@
 //! WADO-RS: whole instances (PS3.18 10.4.1.1, dicomweb.md section 6).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use actix_web::http::header::CONTENT_DISPOSITION;
@@ -8,20 +9,22 @@ use futures::stream::{self, Stream};
 
 use super::paths::{InstanceNames, SeriesNames, StudyNames};
 use super::shapes::{Files, InstanceParams, Refused, SeriesParams, StudyParams, VersionParams};
+use super::zipped::{self, ZIP};
 use crate::archive::Archive;
 use crate::archive::guard::Pace;
+use crate::archive::stamp::Stamp;
 use crate::archive::walk::Walk;
 use crate::auth::{Access, DicomRead, OfObject};
 use crate::dicom::query::decode::pairs;
 use crate::dicom::transcode;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::http::accept::{Accept, Offer};
 use crate::http::caller::Caller;
-use crate::http::problem::no_such_part;
+use crate::http::problem::{self, no_such_part};
 use crate::http::respond::Part;
 use crate::http::urls::Urls;
 use crate::http::warning::warning;
-use crate::http::{Kura, respond};
+use crate::http::{Kura, conditional, respond};
 use crate::index::catalog::{Instance, Scope, Visible};
 use crate::model::{InstancePath, TransferSyntax};
 
@@ -98,6 +101,7 @@ pub(super) async fn of_one(
     instance: Arc<Visible<Instance>>,
 ) -> Result<HttpResponse> {
     let name = format!("attachment; filename=\"{}.dcm\"", instance.instance);
+    conditional::made_of(request, &Stamp::of(&instance));
     let (form, is_multipart) = {
         let offers = offers(&instance, true);
         let offer = accept.choose(&offers)?;
@@ -105,17 +109,20 @@ pub(super) async fn of_one(
     };
     let urls = kura.urls(request);
     let pace = Pace::default();
+    let stored = (form == Form::Stored && !is_multipart).then(|| Arc::clone(&instance));
     let part = part(&kura.archive, access, instance, form, &urls, &pace).await?;
     let mut response = HttpResponse::Ok();
     respond::object_headers(&mut response);
     if is_multipart {
-        return Ok(respond::multipart(
-            &mut response,
-            DICOM,
-            stream::iter([Ok(part)]),
-        ));
+        return respond::one_part((request, &mut response), DICOM, part).await;
     }
     response.insert_header((CONTENT_DISPOSITION, name));
+    if let Some(instance) = stored {
+        let (archive, access) = (kura.archive.clone(), Arc::clone(access));
+        conditional::seekable(&mut response, move |range| {
+            archive.file_part(&access, &instance, &range)
+        });
+    }
     respond::single(&mut response, part).await
 }
 
@@ -220,14 +227,34 @@ async fn many(
     scope: Scope,
 ) -> Result<HttpResponse> {
     let instances = kura.archive.walk(&access, scope.clone()).await?;
-    let left_out = count_left_out(instances, accept).await?;
+    let whole = [
+        Offer::multipart(DICOM),
+        Offer::single(ZIP),
+        Offer::single(DICOM),
+    ];
+    match accept.choose(&whole)? {
+        offer if offer.is_multipart => {}
+        offer if offer.media_type == ZIP => {
+            return zipped::answer(kura, access, request, scope).await;
+        }
+        _ => return alone(access, kura, accept, request, instances).await,
+    }
+    let (left_out, missing) = count_left_out(&kura.archive, instances, accept).await?;
+    let stamp = kura.archive.stamp(&access, &scope).await?;
+    conditional::made_of(request, &stamp);
     let urls = kura.urls(request);
     let mut response = if left_out == 0 {
         HttpResponse::Ok()
     } else {
-        let text = format!(
-            "{left_out} instances cannot be sent in the transfer syntax asked for; transfer-syntax=* gets them as stored"
-        );
+        let text = if missing.is_empty() {
+            format!(
+                "{left_out} instances cannot be sent in the transfer syntax asked for; transfer-syntax=* gets them as stored"
+            )
+        } else {
+            format!(
+                "{left_out} instances are left out: they cannot be read, or not be sent as asked for"
+            )
+        };
         let mut response = HttpResponse::PartialContent();
         response.insert_header(("Warning", warning(&urls, &text)));
         response
@@ -235,6 +262,7 @@ async fn many(
     respond::object_headers(&mut response);
     let sending = Sending {
         instances: kura.archive.walk(&access, scope).await?,
+        missing,
         archive: kura.archive.clone(),
         access,
         accept: accept.clone(),
@@ -244,16 +272,62 @@ async fn many(
     Ok(respond::multipart(&mut response, DICOM, sending.parts()))
 }
 
-/// How many instances cannot be sent as asked (N59).
+/// A study or series as one file, if it has one instance and no more (W06).
+async fn alone(
+    access: Arc<Access>,
+    kura: &Kura,
+    accept: &Accept,
+    request: &HttpRequest,
+    mut instances: Walk,
+) -> Result<HttpResponse> {
+    let only = instances.next().await?;
+    if instances.next().await?.is_some() {
+        let forms = [Offer::multipart(DICOM), Offer::single(ZIP)];
+        return Err(problem::not_acceptable(
+            "there are several instances; one part holds one",
+            forms.iter().map(ToString::to_string).collect(),
+        ));
+    }
+    let instance = Arc::new(only.ok_or_else(Error::not_found)?);
+    conditional::made_of(request, &Stamp::of(&instance));
+    let form = form_of(accept.choose(&offers(&instance, true))?);
+    let name = format!("attachment; filename=\"{}.dcm\"", instance.instance);
+    let (urls, pace) = (kura.urls(request), Pace::default());
+    let part = part(&kura.archive, &access, instance, form, &urls, &pace).await?;
+    let mut response = HttpResponse::Ok();
+    respond::object_headers(&mut response);
+    response.insert_header((CONTENT_DISPOSITION, name));
+    respond::single(&mut response, part).await
+}
+
+/// How many instances are not there (W09) or cannot be sent as asked (N59), and the stored objects that are not there: a
+/// few, whatever the number of instances.
 ///
 /// # Errors
-/// `Kind::NotAcceptable` if that is all of them.
-async fn count_left_out(mut instances: Walk, accept: &Accept) -> Result<u64> {
+/// `Kind::NotAcceptable` or `Kind::Unavailable` if that is all of them.
+async fn count_left_out(
+    archive: &Archive,
+    mut instances: Walk,
+    accept: &Accept,
+) -> Result<(u64, BTreeSet<String>)> {
     let (mut left_out, mut sent) = (0, 0_u64);
+    let (mut there, mut missing) = (BTreeSet::new(), BTreeSet::new());
     let mut refusal = None;
     while let Some(instance) = instances.next().await? {
-        match accept.choose(&offers(&instance, false)) {
-            Ok(_) => sent += 1,
+        let object = instance.blob().object;
+        if !there.contains(&object) && !missing.contains(&object) {
+            let is_there = archive.vault().find(&object).await?.is_some();
+            let known = if is_there { &mut there } else { &mut missing };
+            known.insert(object.clone());
+        }
+        let outcome = if missing.contains(&object) {
+            let detail = "what was stored cannot be read for now";
+            Err(Error::new(Kind::Unavailable, detail))
+        } else {
+            accept.choose(&offers(&instance, false)).map(|_| ())
+        };
+        match outcome {
+            Ok(()) => sent += 1,
             Err(error) => {
                 left_out += 1;
                 refusal = Some(error);
@@ -262,13 +336,14 @@ async fn count_left_out(mut instances: Walk, accept: &Accept) -> Result<u64> {
     }
     match refusal {
         Some(refusal) if sent == 0 => Err(refusal),
-        _ => Ok(left_out),
+        _ => Ok((left_out, missing)),
     }
 }
 
 /// A study or series on its way out.
 struct Sending {
     instances: Walk,
+    missing: BTreeSet<String>,
     archive: Archive,
     access: Arc<Access>,
     accept: Accept,
@@ -286,6 +361,9 @@ impl Sending {
 
     async fn next(&mut self) -> Result<Option<Part>> {
         while let Some(instance) = self.instances.next().await? {
+            if self.missing.contains(&instance.blob().object) {
+                continue;
+            }
             let instance = Arc::new(instance);
             let form = self
                 .accept

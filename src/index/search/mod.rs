@@ -24,9 +24,11 @@ mod count;
 mod fields;
 mod narrow;
 mod order;
+mod patients;
 mod zone;
 
 pub use order::Place;
+pub use patients::Patients;
 
 use count::Count;
 use narrow::{Narrow, narrow};

@@ -102,10 +102,14 @@ async fn x01_a_part_goes_and_the_rest_is_counted_without_it() {
         // Of the stored piece of the series one head must not leave.
         let path = format!("{}/metadata", series(1));
         let request = server.request(reqwest::Method::GET, &path, &token);
-        let heads = server
+        let mut heads = server
             .send(request.header("accept-encoding", encoding))
             .await;
-        assert_eq!(heads.header("content-encoding"), "", "made anew");
+        if heads.header("content-encoding") == "gzip" {
+            let packed = std::mem::take(&mut heads.body);
+            let mut unpacked = flate2::read::GzDecoder::new(&*packed);
+            std::io::Read::read_to_end(&mut unpacked, &mut heads.body).unwrap();
+        }
         assert_eq!(values(&heads, "00080018"), [r#"["1.2.3.1.1.2"]"#]);
     }
     let second = deleted(&server, &token, &series(2)).await;

@@ -89,7 +89,6 @@ async fn x01_x02_what_is_malformed_deletes_nothing() {
         "/studies/1.2.3.1/series/1.2.3.1.1/instances/1.2.3.1.2.1",
         "/studies/x",
         "/studies/1.2.3.1%20",
-        "/studies/..",
     ] {
         assert_eq!(send(Method::DELETE, path, b"").await, 404, "{path}");
     }
@@ -99,6 +98,8 @@ async fn x01_x02_what_is_malformed_deletes_nothing() {
         "never everything"
     );
     assert_eq!(send(Method::DELETE, "/series", b"").await, 405);
+    // The client makes the root of it.
+    assert_eq!(send(Method::DELETE, "/studies/..", b"").await, 405);
     let found = server.get("/instances", &token).await;
     assert_eq!(found.json().as_array().unwrap().len(), 4);
 }

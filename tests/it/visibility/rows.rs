@@ -9,6 +9,8 @@ pub(super) enum Names {
     ListOfObject,
     /// Nothing: a search.
     Nothing,
+    /// Nothing: a count.
+    Count,
     /// A store.
     Store,
     /// An object that is gone afterwards.
@@ -30,6 +32,14 @@ pub(super) enum Names {
 /// Operation, what it names, and what `{part}` stands for.
 pub(super) const ROWS: &[(&str, Names, &str)] = &[
     ("approveDeletion", Names::Deletion, ""),
+    ("capabilities", Names::Public, ""),
+    ("capabilitiesByOptions", Names::Public, ""),
+    ("countInstances", Names::Count, ""),
+    ("countInstancesOfSeries", Names::ListOfObject, ""),
+    ("countInstancesOfStudy", Names::ListOfObject, ""),
+    ("countSeries", Names::Count, ""),
+    ("countSeriesOfStudy", Names::ListOfObject, ""),
+    ("countStudies", Names::Count, ""),
     ("createLink", Names::ListOfObject, ""),
     ("createSession", Names::SignIn, ""),
     ("deleteInstance", Names::Removal, ""),
@@ -73,6 +83,7 @@ pub(super) const ROWS: &[(&str, Names, &str)] = &[
     ("searchInstances", Names::Nothing, ""),
     ("searchInstancesOfSeries", Names::ListOfObject, ""),
     ("searchInstancesOfStudy", Names::ListOfObject, ""),
+    ("searchPatients", Names::Nothing, ""),
     ("searchSeries", Names::Nothing, ""),
     ("searchSeriesOfStudy", Names::ListOfObject, ""),
     ("searchStudies", Names::Nothing, ""),
