@@ -6,6 +6,7 @@ pub mod frames;
 pub mod metadata;
 mod paths;
 pub mod pixeldata;
+mod pixels;
 pub mod qido;
 pub mod remove;
 pub mod rendered;
@@ -13,6 +14,8 @@ pub mod shapes;
 pub mod stow;
 mod stow_data_sets;
 pub mod wado;
+
+pub use self::pixels::for_any as sent_for_any;
 
 use actix_web::web;
 use utoipa_actix_web::service_config::ServiceConfig;
