@@ -5,9 +5,14 @@ use charls::{CharLS, FrameInfo, InterleaveMode};
 use super::layout::from_planes;
 use super::{CodecError, PixelFormat, Result, Samples, extend_signs, packed, precision, widen};
 
+/// The end of a frame.
+const END: [u8; 2] = [0xFF, 0xD9];
+
 /// Decodes a frame.
 pub(super) fn decode(format: &PixelFormat, stored: &[u8]) -> Result<Samples> {
     let failed = |e: charls::Error| CodecError::damaged(e.to_string());
+    // `CharLS` 2.4 looks for minutes for the end of a frame that was cut off. One more end does no harm.
+    let stored = &[stored, &END].concat()[..];
     // What it would become is asked first: CharLS reserves what the header names.
     let info = CharLS::default().get_frame_info(stored).map_err(failed)?;
     let found = (info.height, info.width, info.component_count);
