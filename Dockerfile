@@ -1,12 +1,16 @@
 # The binary on a small base: one user without rights, one volume, nothing else is written (run with --read-only).
 FROM rust:1.95-bookworm AS build
+# cmake builds the library for JPEG-LS.
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends cmake \
+ && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 RUN cargo build --release --locked --bin kura
 
 FROM debian:bookworm-slim
 RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates \
+ && apt-get install -y --no-install-recommends ca-certificates libstdc++6 \
  && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin kura \
  && install -d -o kura -g kura /data

@@ -80,15 +80,61 @@ impl Frames {
         place: &FramePlace,
         then: impl FnOnce(Samples) -> T + Send + 'static,
     ) -> Result<T> {
-        let format = self.pixel_format().await?;
-        let stored = self.stored(place, &format).await?;
+        self.made(place, |syntax, format, stored| {
+            codec::decode(syntax, format, stored).map(then)
+        })
+        .await
+    }
+
+    /// The frame at `place` as octets laid out as its data set says (F40, N52).
+    ///
+    /// # Errors
+    /// As [`Self::decoded`].
+    pub async fn octets(&self, place: &FramePlace) -> Result<Vec<u8>> {
+        let make = |syntax: &_, format: &_, stored: &[u8]| {
+            Ok(codec::octets(
+                codec::decode(syntax, format, stored)?,
+                format,
+            ))
+        };
+        self.made(place, make).await
+    }
+
+    /// The frame at `place` in the transfer syntax `target` (N55).
+    ///
+    /// # Errors
+    /// As [`Self::decoded`]; `Kind::NotAcceptable` also if such pixels cannot be encoded so.
+    pub async fn encoded(
+        &self,
+        place: &FramePlace,
+        target: &'static TransferSyntax,
+    ) -> Result<Vec<u8>> {
+        let make = |syntax: &_, format: &_, stored: &[u8]| {
+            let original = codec::original_jpeg(syntax, format, stored);
+            match original.filter(|_| target.uid == codec::ORIGINAL_JPEG) {
+                Some(jpeg) => jpeg,
+                None => codec::encode(target, &codec::decode(syntax, format, stored)?),
+            }
+        };
+        self.made(place, make).await
+    }
+
+    /// What `make` makes of the stored bytes of the frame at `place`.
+    async fn made<T: Send + 'static>(
+        &self,
+        place: &FramePlace,
+        make: impl FnOnce(&'static TransferSyntax, &PixelFormat, &[u8]) -> codec::Result<T>
+        + Send
+        + 'static,
+    ) -> Result<T> {
         let name = &self.instance().transfer_syntax_uid;
         let syntax = TransferSyntax::of(name)
             .ok_or_else(|| undecodable(&CodecError::Unsupported("this transfer syntax".into())))?;
-        let decoded = self
-            .archive()
-            .compute(move || codec::decode(syntax, &format, &stored).map(then));
-        decoded.await?.map_err(|e| undecodable(&e))
+        let format = self.pixel_format().await?;
+        let stored = self.stored(place, &format).await?;
+        let work = move || make(syntax, &format, &stored);
+        let result = self.archive().compute(work).await?;
+        result.map_err(|e| undecodable(&e))
     }
 
     /// The stored bytes of the frame in one piece.

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::dicom::codec;
 use crate::dicom::collect::Collector;
 use crate::dicom::conformance::{
     self, BREAKS_RULES, CANNOT_UNDERSTAND, CLASS_REFUSED, COERCED, Checked, Refusal,
@@ -164,7 +165,7 @@ impl Part {
         let mut json = Vec::with_capacity(16 << 10);
         let at = json::At {
             instance_url: &url,
-            extras: &AttributeSet::default(),
+            extras: &codec::available::of_head(&head),
         };
         odd.extend(json::write_head(&head, &at, &mut json).warnings());
         let warning = checked

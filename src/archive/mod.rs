@@ -10,6 +10,7 @@ pub mod ingest;
 mod ingest_part;
 mod limits;
 pub mod metadata;
+mod recoded;
 pub mod reindex;
 pub mod remove;
 pub mod render;

@@ -158,7 +158,7 @@ impl Archive {
     }
 }
 
-async fn length(mut bytes: ByteStream) -> Result<u64> {
+pub(super) async fn length(mut bytes: ByteStream) -> Result<u64> {
     let mut len = 0;
     while let Some(piece) = bytes.try_next().await? {
         len += piece.len() as u64;

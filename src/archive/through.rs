@@ -7,7 +7,7 @@ use super::Archive;
 use super::retrieve::ByteStream;
 use crate::dicom::bulk::Pick;
 use crate::dicom::scan::{Limits, ScanError, Scanner, Sink};
-use crate::dicom::transcode::ToExplicitLittle;
+use crate::dicom::transcode::{Around, ToExplicitLittle};
 use crate::dicom::window::Window;
 use crate::error::{Error, Result};
 use crate::index::catalog::{Instance, Visible};
@@ -89,6 +89,16 @@ impl Produce for ToExplicitLittle {
 
     fn is_done(&self) -> bool {
         false
+    }
+}
+
+impl Produce for Around {
+    fn made(&mut self) -> Bytes {
+        self.take()
+    }
+
+    fn is_done(&self) -> bool {
+        Self::is_done(self)
     }
 }
 

@@ -59,6 +59,19 @@ pub async fn sized(
     Ok(response.no_chunking(len).body(SizedStream::new(len, bytes)))
 }
 
+/// What a body that was made in memory is sent in.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// Bytes that were made in memory, as a stream, with their length.
+pub fn in_pieces(bytes: Vec<u8>) -> (u64, ByteStream) {
+    let len = bytes.len() as u64;
+    let pieces = stream::unfold(Bytes::from(bytes), |mut left| {
+        let piece = left.split_to(left.len().min(PIECE_BYTES));
+        std::future::ready((!piece.is_empty()).then_some((Ok(piece), left)))
+    });
+    (len, pieces.boxed())
+}
+
 /// One part of a multipart answer.
 pub struct Part {
     /// Its `Content-Type`, parameters included.

@@ -92,8 +92,8 @@ fn panicked(panic: &PanicHookInfo<'_>) {
 }
 
 /// The HTTP library's line for an answer that broke off, with a trace of many lines, is left out unless it is asked for: ours
-/// says it with the request.
-const QUIET: &str = "actix_http::h1::dispatcher=off";
+/// says it with the request. The library for JPEG 2000 tells of each frame it reads.
+const QUIET: &str = "actix_http::h1::dispatcher=off,jpeg2k=off";
 
 fn filter(directives: &str) -> Result<EnvFilter> {
     EnvFilter::try_new(format!("{QUIET},{directives}")).map_err(|error| {

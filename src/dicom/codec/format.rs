@@ -1,7 +1,7 @@
 //! What the data set says of its pixels (PS3.3 C.7.6.3), read from the start of a file.
 
 use super::{CodecError, MAX_FRAME_BYTES, Result};
-use crate::dicom::head::FileMeta;
+use crate::dicom::head::{FileMeta, Head};
 use crate::dicom::scan::{Header, ScanError, Sink};
 use crate::model::Tag;
 
@@ -63,6 +63,23 @@ impl Photometric {
             Some(b"XYB") => Self::Xyb,
             _ => Self::Unknown,
         }
+    }
+
+    /// The defined term; `None` for what is not known here.
+    pub fn term(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Monochrome1 => "MONOCHROME1",
+            Self::Monochrome2 => "MONOCHROME2",
+            Self::PaletteColor => "PALETTE COLOR",
+            Self::Rgb => "RGB",
+            Self::YbrFull => "YBR_FULL",
+            Self::YbrFull422 => "YBR_FULL_422",
+            Self::YbrPartial => "YBR_PARTIAL_420",
+            Self::YbrIct => "YBR_ICT",
+            Self::YbrRct => "YBR_RCT",
+            Self::Xyb => "XYB",
+            Self::Unknown => return None,
+        })
     }
 
     /// Whether the samples are luminance and two differences of colour.
@@ -203,18 +220,27 @@ impl Describe {
         }
     }
 
-    fn take(&mut self, header: &Header, value: &[u8]) {
-        if header.tag == PHOTOMETRIC_INTERPRETATION {
+    /// The description that a head holds.
+    pub fn of(head: &Head) -> PixelFormat {
+        let mut describe = Self::new();
+        for element in head.top_level().filter(|it| it.tag.0 == LAST.0) {
+            describe.take(element.tag, false, head.bytes(element));
+        }
+        describe.format()
+    }
+
+    fn take(&mut self, tag: Tag, big_endian: bool, value: &[u8]) {
+        if tag == PHOTOMETRIC_INTERPRETATION {
             self.format.photometric = Photometric::parse(value);
             return;
         }
         let [low, high, ..] = *value else { return };
-        let number = if header.big_endian {
+        let number = if big_endian {
             u16::from_be_bytes([low, high])
         } else {
             u16::from_le_bytes([low, high])
         };
-        match header.tag {
+        match tag {
             SAMPLES_PER_PIXEL => self.format.samples_per_pixel = number,
             PLANAR_CONFIGURATION => self.format.planar_configuration = number,
             ROWS => self.format.rows = number,
@@ -256,7 +282,7 @@ impl Sink for Describe {
 
     fn element_end(&mut self) -> std::result::Result<(), ScanError> {
         if let Some((header, value)) = self.at.take() {
-            self.take(&header, &value);
+            self.take(header.tag, header.big_endian, &value);
         }
         Ok(())
     }

@@ -4,8 +4,13 @@
 //! hostile: what it may become is computed from the data set first ([`PixelFormat::frame_bytes`]), a decoder gives exactly
 //! that or an error. Decoders that are not ours may panic on hostile frames, which is an error too.
 
+pub mod available;
 mod family;
 mod format;
+mod jpeg;
+mod jpeg2000;
+mod jpegls;
+mod jpegxl;
 mod layout;
 mod native;
 mod rle;
@@ -16,12 +21,17 @@ use std::borrow::Cow;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use self::family::{ENCODERS, FAMILIES};
 pub use self::format::{Describe, Photometric, PixelFormat};
-use crate::dicom::codec::family::FAMILIES;
 use crate::model::TransferSyntax;
 
 /// The longest frame that is decoded (dicomweb.md section 17).
 pub const MAX_FRAME_BYTES: u64 = 512 << 20;
+
+/// JPEG XL JPEG Recompression.
+const JPEG_RECOMPRESSION: &str = "1.2.840.10008.1.2.4.111";
+/// The transfer syntax of the JPEG inside of it: JPEG Baseline.
+pub const ORIGINAL_JPEG: &str = "1.2.840.10008.1.2.4.50";
 
 /// A decoded frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,8 +106,123 @@ pub fn decode(syntax: &TransferSyntax, format: &PixelFormat, stored: &[u8]) -> R
     Ok(samples)
 }
 
+/// Whether frames can be made in `syntax` of pixels that the data set describes so. Those of single bits are not encoded.
+pub fn can_encode(syntax: &TransferSyntax, format: &PixelFormat) -> bool {
+    let encoder = ENCODERS.iter().find(|it| it.uid == syntax.uid);
+    encoder.is_some_and(|it| (it.takes)(format)) && format.check().is_ok()
+}
+
+/// The transfer syntaxes in which frames can be made, of some pixels or other, native ones aside.
+pub fn encodable() -> impl Iterator<Item = &'static TransferSyntax> {
+    ENCODERS.iter().filter_map(|it| TransferSyntax::of(it.uid))
+}
+
+/// Encodes one frame.
+///
+/// # Errors
+/// [`CodecError::Unsupported`] if such samples cannot be encoded in `syntax`.
+pub fn encode(syntax: &TransferSyntax, samples: &Samples) -> Result<Vec<u8>> {
+    let encoder = ENCODERS.iter().find(|it| it.uid == syntax.uid);
+    let encoder = encoder.filter(|it| (it.takes)(&samples.format));
+    let encoder = encoder
+        .ok_or_else(|| CodecError::unsupported(format!("such pixels in {}", syntax.name)))?;
+    let work = AssertUnwindSafe(|| (encoder.encode)(samples));
+    catch_unwind(work).unwrap_or_else(|_| {
+        Err(CodecError::unsupported(
+            "these samples: the encoder gave up",
+        ))
+    })
+}
+
+/// The JPEG that a frame of `syntax` was made of, bit for bit; `None` if that is not how frames of `syntax` are made.
+///
+/// # Errors
+/// As [`decode`].
+pub fn original_jpeg(
+    syntax: &TransferSyntax,
+    format: &PixelFormat,
+    stored: &[u8],
+) -> Option<Result<Vec<u8>>> {
+    if syntax.uid != JPEG_RECOMPRESSION {
+        return None;
+    }
+    let work = AssertUnwindSafe(|| jpegxl::original(format, stored));
+    let gave_up = |_| Err(CodecError::damaged("the decoder gave up on it"));
+    Some(catch_unwind(work).unwrap_or_else(gave_up))
+}
+
 /// The octets of a decoded frame laid out as its data set describes it: by planes where it says planes, single bits packed
 /// (F40, F41). `described` is what [`decode`] was given.
 pub fn octets(samples: Samples, described: &PixelFormat) -> Vec<u8> {
     layout::as_described(samples, described)
+}
+
+/// Samples of a byte each with the bytes that the data set allocates.
+fn widen(bytes: Vec<u8>, format: &PixelFormat) -> Vec<u8> {
+    let sample_bytes = format.sample_bytes();
+    if sample_bytes == 1 {
+        return bytes;
+    }
+    let mut wide = vec![0; bytes.len() * sample_bytes];
+    for (place, byte) in wide.iter_mut().step_by(sample_bytes).zip(bytes) {
+        *place = byte;
+    }
+    wide
+}
+
+/// Carries the sign of samples of `bits` bits through all that are allocated, where the data set says that they have one.
+fn extend_signs(bytes: &mut [u8], format: &PixelFormat, bits: u16) {
+    if !format.is_signed || bits == 0 || bits >= format.bits_allocated {
+        return;
+    }
+    let unused = 64 - u32::from(bits);
+    for sample in bytes.chunks_exact_mut(format.sample_bytes()) {
+        let number = sample
+            .iter()
+            .rev()
+            .fold(0_i64, |number, byte| (number << 8) | i64::from(*byte));
+        let number = ((number << unused) >> unused).to_le_bytes();
+        sample
+            .iter_mut()
+            .zip(number)
+            .for_each(|(place, byte)| *place = byte);
+    }
+}
+
+/// The bits that samples need: Bits Stored, unless something stands above them, as overlays once did.
+fn precision(samples: &Samples) -> u16 {
+    let format = &samples.format;
+    let unused = 64 - u32::from(format.bits_stored.clamp(1, 64));
+    let fits = |sample: &[u8]| {
+        let number = sample
+            .iter()
+            .rev()
+            .fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
+        let top = 64 - u32::from(format.bits_allocated.clamp(1, 64));
+        if format.is_signed {
+            let number = (number << top).cast_signed() >> top;
+            (number << unused) >> unused == number
+        } else {
+            (number << unused) >> unused == number
+        }
+    };
+    if samples.bytes.chunks_exact(format.sample_bytes()).all(fits) {
+        format.bits_stored
+    } else {
+        format.bits_allocated
+    }
+}
+
+/// Samples of `bits` bits in as few bytes as hold them, nothing above.
+fn packed(samples: &Samples, bits: u16) -> Vec<u8> {
+    let used = usize::from(bits.div_ceil(8));
+    let top = 0xFF_u8 >> ((8 - bits % 8) % 8);
+    let mut bytes = Vec::with_capacity(samples.bytes.len());
+    for sample in samples.bytes.chunks_exact(samples.format.sample_bytes()) {
+        bytes.extend(sample.iter().take(used));
+        if let Some(last) = bytes.last_mut() {
+            *last &= top;
+        }
+    }
+    bytes
 }

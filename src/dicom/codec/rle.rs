@@ -117,3 +117,74 @@ fn unpack(segment: &[u8], len: usize) -> Result<Vec<u8>> {
     }
     Ok(out)
 }
+
+/// Encodes a frame.
+#[expect(clippy::unnecessary_wraps, reason = "as every encoder")]
+pub(super) fn encode(samples: &Samples) -> Result<Vec<u8>> {
+    let format = &samples.format;
+    let sample_bytes = format.sample_bytes();
+    let pixel_bytes = usize::from(format.samples_per_pixel).saturating_mul(sample_bytes);
+    let mut offsets = Vec::new();
+    let mut out = vec![0; HEADER_BYTES];
+    for sample in 0..usize::from(format.samples_per_pixel) {
+        for from_top in 1..=sample_bytes {
+            let place = sample
+                .saturating_mul(sample_bytes)
+                .saturating_add(sample_bytes.saturating_sub(from_top));
+            let bytes = samples.bytes.iter().skip(place).step_by(pixel_bytes.max(1));
+            let segment: Vec<u8> = bytes.copied().collect();
+            offsets.push(u32::try_from(out.len()).unwrap_or(u32::MAX));
+            // A run does not go on into the next row (G.3.1).
+            for row in segment.chunks(usize::from(format.columns).max(1)) {
+                pack(row, &mut out);
+            }
+            if out.len().checked_rem(2) == Some(1) {
+                out.push(0);
+            }
+        }
+    }
+    let count = u32::try_from(offsets.len()).unwrap_or(u32::MAX);
+    let numbers = std::iter::once(count).chain(offsets);
+    for (place, number) in out.chunks_exact_mut(4).take(16).zip(numbers) {
+        place.copy_from_slice(&number.to_le_bytes());
+    }
+    Ok(out)
+}
+
+/// Packs one row (G.3.1): three equal bytes and more are a run, two are not worth one.
+fn pack(row: &[u8], out: &mut Vec<u8>) {
+    let mut left = row;
+    let mut literal: &[u8] = &[];
+    while let [value, ..] = left {
+        let run = left
+            .iter()
+            .take(128)
+            .take_while(|byte| *byte == value)
+            .count();
+        if run < 3 {
+            let end = literal.len().saturating_add(run);
+            // What is left begins where the literal ends.
+            let start = row
+                .len()
+                .saturating_sub(left.len())
+                .saturating_sub(literal.len());
+            literal = row
+                .get(start..start.saturating_add(end))
+                .unwrap_or_default();
+        } else {
+            put_literal(literal, out);
+            literal = &[];
+            let control = u8::try_from(257_usize.saturating_sub(run)).unwrap_or(128);
+            out.extend([control, *value]);
+        }
+        left = left.get(run..).unwrap_or_default();
+    }
+    put_literal(literal, out);
+}
+
+fn put_literal(literal: &[u8], out: &mut Vec<u8>) {
+    for piece in literal.chunks(128) {
+        out.push(u8::try_from(piece.len().saturating_sub(1)).unwrap_or(127));
+        out.extend_from_slice(piece);
+    }
+}

@@ -129,3 +129,130 @@ fn hostile_rle_is_an_error() {
         assert!(matches!(found, Err(CodecError::Damaged(_))), "{bytes:?}");
     }
 }
+
+/// Something like a picture: a slope with a little noise.
+fn picture(format: &PixelFormat) -> Samples {
+    let count = format.pixels() * u64::from(format.samples_per_pixel);
+    let unused = 64 - u32::from(format.bits_stored);
+    let mut noise = 12_345_u64;
+    let mut bytes = Vec::new();
+    for at in 0..count {
+        noise = noise
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let value = (at * 7 + (noise >> 60)) << unused;
+        let value = if format.is_signed {
+            (value.cast_signed() >> unused).cast_unsigned()
+        } else {
+            value >> unused
+        };
+        bytes.extend(&value.to_le_bytes()[..format.sample_bytes()]);
+    }
+    Samples {
+        format: *format,
+        bytes,
+    }
+}
+
+#[test]
+fn what_is_encoded_without_loss_decodes_to_the_same() {
+    let colour = PixelFormat {
+        samples_per_pixel: 3,
+        photometric: Photometric::Rgb,
+        ..gray(37, 53, 8)
+    };
+    let twelve = PixelFormat {
+        bits_stored: 12,
+        high_bit: 11,
+        ..gray(37, 53, 16)
+    };
+    let formats = [
+        gray(37, 53, 8),
+        gray(1, 1, 8),
+        gray(37, 53, 16),
+        twelve,
+        PixelFormat {
+            is_signed: true,
+            ..twelve
+        },
+        PixelFormat {
+            is_signed: true,
+            ..gray(37, 53, 16)
+        },
+        colour,
+    ];
+    let mut made = 0;
+    for format in formats {
+        for syntax in encodable().filter(|syntax| !syntax.lossy) {
+            let samples = picture(&format);
+            if !can_encode(syntax, &format) {
+                assert_eq!(format.samples_per_pixel, 3, "{}", syntax.name);
+                continue;
+            }
+            let stored = encode(syntax, &samples)
+                .unwrap_or_else(|e| panic!("{format:?} {}: {e}", syntax.name));
+            let again = decode(syntax, &format, &stored)
+                .unwrap_or_else(|e| panic!("{format:?} {}: {e}", syntax.name));
+            assert!(again.bytes == samples.bytes, "{format:?} {}", syntax.name);
+            made += 1;
+        }
+    }
+    assert_eq!(made, 7 * 4 - 1);
+}
+
+#[test]
+fn baseline_is_close_to_what_it_was_made_of() {
+    let colour = PixelFormat {
+        samples_per_pixel: 3,
+        photometric: Photometric::Rgb,
+        ..gray(40, 56, 8)
+    };
+    let baseline = syntax("1.2.840.10008.1.2.4.50");
+    for format in [gray(40, 56, 8), colour] {
+        let ramp = (0..format.interleaved_bytes()).map(|at| u8::try_from(at / 56 % 200).unwrap());
+        let samples = Samples {
+            format,
+            bytes: ramp.collect(),
+        };
+        let again = decode(baseline, &format, &encode(baseline, &samples).unwrap()).unwrap();
+        let worst = again
+            .bytes
+            .iter()
+            .zip(&samples.bytes)
+            .map(|(a, b)| a.abs_diff(*b))
+            .max();
+        assert!(worst < Some(25), "{worst:?}");
+    }
+    assert!(!can_encode(baseline, &gray(4, 4, 16)));
+}
+
+/// Frames with a few wrong bytes, and frames that end too early, give some picture or an error.
+#[test]
+fn hostile_frames_end_in_an_error_or_a_picture_of_the_right_size() {
+    let format = gray(37, 53, 8);
+    let samples = picture(&format);
+    let mut noise = 99_u64;
+    let mut next = |below: usize| {
+        noise = noise
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        usize::try_from(noise >> 33).unwrap() % below
+    };
+    for syntax in encodable() {
+        let whole = encode(syntax, &samples).unwrap();
+        for round in 0..60 {
+            let mut frame = whole.clone();
+            if round % 3 == 0 {
+                frame.truncate(next(whole.len()));
+            } else {
+                for _ in 0..=next(6) {
+                    let at = next(frame.len());
+                    frame[at] = u8::try_from(next(256)).unwrap();
+                }
+            }
+            if let Ok(found) = decode(syntax, &format, &frame) {
+                assert_eq!(found.bytes.len(), samples.bytes.len(), "{}", syntax.name);
+            }
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! A stored file written anew as Explicit VR Little Endian (PS3.5 7.1.2, dicomweb.md N51 and W10), as it is scanned.
 //!
 //! Values pass through in the pieces in which they come, so that memory stays at a chunk whatever the size of the file.
-//! Pixels are not touched: files with encapsulated pixel data are explicit little endian already and are served as stored.
+//! Pixels are not touched here; `around` writes what stands about those that are written anew.
 
 #![warn(
     clippy::indexing_slicing,
@@ -9,6 +9,7 @@
     clippy::as_conversions
 )]
 
+mod around;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,9 @@ use dicom_core::VR::{
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry, VirtualVr};
 use dicom_dictionary_std::StandardDataDictionary;
 
+pub use self::around::{
+    Around, Edits, Side, edits, fragment_header, fragments_end, fragments_header, native_header,
+};
 use super::head::FileMeta;
 use super::part10::{NewMeta, write_meta};
 use super::scan::{Header, ScanError, Sink};
@@ -61,6 +65,8 @@ pub struct ToExplicitLittle {
     watched: Option<(Tag, Vec<u8>)>,
     bits_allocated: u16,
     is_signed: bool,
+    /// What the file is to say it is in, where that is not as its pixels lie.
+    target: Option<&'static TransferSyntax>,
 }
 
 impl ToExplicitLittle {
@@ -76,6 +82,15 @@ impl ToExplicitLittle {
             watched: None,
             bits_allocated: 0,
             is_signed: false,
+            target: None,
+        }
+    }
+
+    /// The same for pixels that will be in `target`.
+    fn in_syntax(self, target: &'static TransferSyntax) -> Self {
+        Self {
+            target: Some(target),
+            ..self
         }
     }
 
@@ -145,7 +160,8 @@ impl Sink for ToExplicitLittle {
     fn meta(&mut self, meta: &FileMeta) -> Result<(), ScanError> {
         // An encapsulated file stays what it is: its pixels are not those of the plain syntax.
         let stored = TransferSyntax::of(&meta.transfer_syntax_uid);
-        let written = stored.filter(|syntax| syntax.is_encapsulated());
+        let stays = stored.filter(|syntax| syntax.is_encapsulated());
+        let written = self.target.or(stays);
         self.out.extend(write_meta(&NewMeta {
             sop_class_uid: self.sop_class.as_str(),
             sop_instance_uid: self.sop_instance.as_str(),

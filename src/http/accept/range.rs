@@ -97,6 +97,8 @@ impl Range {
         match (self.transfer_syntax.as_deref(), offer.transfer_syntax) {
             // What has no transfer syntax takes the parameter for one it does not know (N20).
             (_, None) | (Some("*"), Some(_)) => Some(0),
+            // Who asks for nothing in particular takes the first of the offers, whatever that is (N61).
+            (None, Some(_)) if self.is_everything() => Some(1),
             // Without the parameter the default of the type is meant, which is less than any (N51 to N53).
             (None, Some(_)) => offer.is_unnamed.then_some(1),
             (Some(asked), Some(sent)) => (asked == sent).then_some(2),

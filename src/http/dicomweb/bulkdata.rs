@@ -5,8 +5,8 @@ use std::sync::Arc;
 use actix_web::http::header::CONTENT_SECURITY_POLICY;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 
-use super::frames::{EXPLICIT_LITTLE, FrameParts, OCTETS};
 use super::paths::PartNames;
+use super::pixels::{self, EXPLICIT_LITTLE, Kinds, OCTETS};
 use super::shapes::{BulkParams, Octets, Refused};
 use crate::archive::stamp::Stamp;
 use crate::auth::{DicomRead, OfObject};
@@ -55,7 +55,7 @@ pub(crate) async fn retrieve_bulkdata(
                 "object-src 'self'; script-src 'none'",
             ));
         }
-        let form = Form::choose(&accept, media_type, None, true)?;
+        let form = Form::choose(&accept, media_type)?;
         let part = Part {
             content_type: form.content_type,
             location,
@@ -71,20 +71,16 @@ pub(crate) async fn retrieve_bulkdata(
     if table.parts() == 0 {
         return Err(absent());
     }
-    let (media_type, syntax) = pixel_type(&instance.transfer_syntax_uid);
-    let form = Form::choose(&accept, media_type, Some(syntax), table.parts() == 1)?;
+    let kinds = if table.parts() == 1 {
+        Kinds::SingleFirst
+    } else {
+        Kinds::Parts
+    };
     let places = (0..table.parts()).filter_map(|index| table.part(index));
     let frames = kura.archive.frames(access, instance, places);
-    let frames = FrameParts::new(frames, form.content_type);
-    let mut places =
+    let places =
         (0..table.parts()).filter_map(move |index| Some((location.clone(), table.part(index)?)));
-    if form.is_multipart {
-        let parts = frames.parts(places);
-        return Ok(respond::multipart(&mut response, &form.root_type, parts));
-    }
-    let (location, place) = places.next().ok_or_else(absent)?;
-    let part = frames.part(location, place).await?;
-    respond::single(&mut response, part).await
+    pixels::answer(&mut response, &accept, frames, kinds, places).await
 }
 
 pub(super) fn absent() -> Error {
@@ -110,21 +106,15 @@ struct Form {
 }
 
 impl Form {
-    /// One value is a body of its own unless parts are asked for; several are parts (F60, F61).
-    fn choose(
-        accept: &Accept,
-        media_type: &str,
-        syntax: Option<&str>,
-        is_one: bool,
-    ) -> Result<Self> {
-        let mut offers = vec![Offer::multipart(media_type), Offer::multipart(OCTETS)];
-        if is_one {
-            offers.splice(0..0, [Offer::single(media_type), Offer::single(OCTETS)]);
-        }
-        for offer in &mut offers {
-            offer.transfer_syntax = syntax;
-            offer.is_stored = true;
-        }
+    /// A value is a body of its own unless parts are asked for (F60, F61).
+    fn choose(accept: &Accept, media_type: &str) -> Result<Self> {
+        let kinds = [
+            Offer::single(media_type),
+            Offer::single(OCTETS),
+            Offer::multipart(media_type),
+            Offer::multipart(OCTETS),
+        ];
+        let offers = kinds.map(Offer::stored);
         let offer = accept.choose(&offers)?;
         Ok(Self {
             is_multipart: offer.is_multipart,

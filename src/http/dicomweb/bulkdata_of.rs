@@ -6,8 +6,8 @@ use actix_web::{HttpRequest, HttpResponse, get, web};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use super::bulkdata::{PIXEL_DATA, absent, pixel_type};
-use super::frames::{FrameParts, OCTETS};
 use super::paths::{InstanceNames, SeriesNames, StudyNames, path_of};
+use super::pixels::{OCTETS, Parts};
 use super::shapes::{InstanceParams, Octets, Refused, SeriesParams, StudyParams};
 use crate::archive::Archive;
 use crate::auth::{Access, DicomRead, OfObject};
@@ -148,7 +148,7 @@ impl Sending {
         let content_type = format!("{OCTETS}; transfer-syntax={syntax}");
         let places: Vec<_> = (0..table.parts()).filter_map(|at| table.part(at)).collect();
         let frames = self.archive.frames(self.access, instance, &places);
-        let frames = FrameParts::new(frames, content_type);
+        let frames = Parts::stored(frames, content_type);
         let places = places
             .into_iter()
             .map(move |place| (location.clone(), place));

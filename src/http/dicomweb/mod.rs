@@ -9,6 +9,7 @@ pub mod metadata;
 mod paths;
 pub mod patients;
 pub mod pixeldata;
+mod pixels;
 pub mod qido;
 pub mod remove;
 pub mod rendered;
@@ -19,6 +20,8 @@ mod unbuilt;
 pub mod wado;
 pub mod wado_uri;
 mod zipped;
+
+pub use self::pixels::for_any as sent_for_any;
 
 use actix_web::web;
 use utoipa_actix_web::service_config::ServiceConfig;

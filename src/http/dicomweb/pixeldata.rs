@@ -5,15 +5,15 @@ use std::sync::Arc;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
-use super::frames::{FrameParts, offers};
 use super::paths::{InstanceNames, SeriesNames, StudyNames, path_of};
+use super::pixels::{Kinds, Parts, Recipe, offers};
 use super::shapes::{InstanceParams, Octets, Refused, SeriesParams, StudyParams};
 use crate::archive::Archive;
 use crate::archive::walk::Walk;
 use crate::auth::{Access, DicomRead, OfObject};
 use crate::dicom::frames::{Cut, FramePlace, FrameTable};
 use crate::error::Result;
-use crate::http::accept::{Accept, Offer};
+use crate::http::accept::Accept;
 use crate::http::caller::Caller;
 use crate::http::respond::Part;
 use crate::http::urls::Urls;
@@ -131,7 +131,7 @@ async fn see(archive: &Archive, mut instances: Walk, accept: &Accept) -> Result<
         let Some(table) = archive.frame_table(&instance).await? else {
             continue;
         };
-        let offers = offers(&instance, false);
+        let offers = offers(&instance.transfer_syntax_uid, Kinds::Parts, None);
         match count(&table).map(|parts| (parts, accept.choose(&offers))) {
             Ok((count, chosen)) => {
                 parts += u64::from(count);
@@ -155,7 +155,7 @@ async fn see(archive: &Archive, mut instances: Walk, accept: &Accept) -> Result<
     }
     // One frame in all may also leave alone.
     if let Some(instance) = only {
-        let offers = offers(&instance, true);
+        let offers = offers(&instance.transfer_syntax_uid, Kinds::PartsFirst, None);
         let offer = accept.choose(&offers)?;
         return Ok(Seen {
             left_out,
@@ -201,13 +201,20 @@ impl Sending {
         self,
         instance: Arc<Visible<Instance>>,
     ) -> Result<BoxStream<'static, Result<Part>>> {
-        let content_type = {
-            let offers = offers(&instance, self.is_one);
-            self.accept.choose(&offers).map(Offer::content_type)
+        let recipe = {
+            let stored = &instance.transfer_syntax_uid;
+            let kinds = if self.is_one {
+                Kinds::PartsFirst
+            } else {
+                Kinds::Parts
+            };
+            let offers = offers(stored, kinds, None);
+            let chosen = self.accept.choose(&offers);
+            chosen.map(|offer| Recipe::of(stored, offer))
         };
         let table = self.archive.frame_table(&instance).await?;
         let parts = table.as_ref().map(count);
-        let (Some(table), Some(Ok(parts)), Ok(content_type)) = (table, parts, content_type) else {
+        let (Some(table), Some(Ok(parts)), Ok(recipe)) = (table, parts, recipe) else {
             return Ok(stream::empty().boxed());
         };
         let path = path_of(&instance);
@@ -231,7 +238,7 @@ impl Sending {
         let frames =
             self.archive
                 .frames(self.access, instance, places.iter().map(|(_, place)| place));
-        Ok(FrameParts::new(frames, content_type)
+        Ok(Parts::of_many(frames, recipe)
             .parts(places.into_iter())
             .boxed())
     }

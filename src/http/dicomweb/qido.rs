@@ -9,6 +9,7 @@ use futures::stream::{self, StreamExt};
 use super::paths::{SeriesNames, StudyNames};
 use super::shapes::{Refused, SearchParams, Searched, SeriesParams, StudyParams};
 use crate::auth::DicomRead;
+use crate::dicom::codec;
 use crate::dicom::json;
 use crate::dicom::query::Query;
 use crate::dicom::query::decode::pairs;
@@ -198,6 +199,7 @@ impl Search<'_> {
                 if query.shows_stored() {
                     archive.complete(&access, &query, &base, &mut found).await?;
                 }
+                codec::available::complete(&mut found.attributes);
                 found.attributes.put(RETRIEVE_URL, VR::UR, url);
                 let mut out = Vec::with_capacity(1024);
                 json::write_attributes(&found.attributes, &mut out);

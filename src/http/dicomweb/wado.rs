@@ -12,11 +12,12 @@ use super::shapes::{Files, InstanceParams, Refused, SeriesParams, StudyParams, V
 use super::zipped::{self, ZIP};
 use crate::archive::Archive;
 use crate::archive::guard::Pace;
+use crate::archive::retrieve::ByteStream;
 use crate::archive::stamp::Stamp;
 use crate::archive::walk::Walk;
 use crate::auth::{Access, DicomRead, OfObject};
 use crate::dicom::query::decode::pairs;
-use crate::dicom::transcode;
+use crate::dicom::{codec, transcode};
 use crate::error::{Error, Kind, Result};
 use crate::http::accept::{Accept, Offer};
 use crate::http::caller::Caller;
@@ -102,15 +103,17 @@ pub(super) async fn of_one(
 ) -> Result<HttpResponse> {
     let name = format!("attachment; filename=\"{}.dcm\"", instance.instance);
     conditional::made_of(request, &Stamp::of(&instance));
-    let (form, is_multipart) = {
-        let offers = offers(&instance, true);
-        let offer = accept.choose(&offers)?;
-        (form_of(offer), offer.is_multipart)
-    };
-    let urls = kura.urls(request);
-    let pace = Pace::default();
+    let (form, is_multipart) = choose(&kura.archive, accept, &instance, true).await?;
     let stored = (form == Form::Stored && !is_multipart).then(|| Arc::clone(&instance));
-    let part = part(&kura.archive, access, instance, form, &urls, &pace).await?;
+    let sender = Sender {
+        archive: kura.archive.clone(),
+        urls: kura.urls(request),
+        access: Arc::clone(access),
+        accept: accept.clone(),
+        pace: Pace::default(),
+        is_one_of_many: false,
+    };
+    let part = sender.part(instance, form).await?;
     let mut response = HttpResponse::Ok();
     respond::object_headers(&mut response);
     if is_multipart {
@@ -118,7 +121,9 @@ pub(super) async fn of_one(
     }
     response.insert_header((CONTENT_DISPOSITION, name));
     if let Some(instance) = stored {
-        let (archive, access) = (kura.archive.clone(), Arc::clone(access));
+        let Sender {
+            archive, access, ..
+        } = sender;
         conditional::seekable(&mut response, move |range| {
             archive.file_part(&access, &instance, &range)
         });
@@ -138,15 +143,17 @@ fn version(query: &str) -> Option<&str> {
 enum Form {
     /// As stored, whatever that is (N50).
     Stored,
-    /// Explicit VR Little Endian; what cannot or must not be brought into it stays as it is (N51).
-    ExplicitLittle,
+    /// In a transfer syntax into which it is brought, if it is not in it (N51, N55).
+    In(&'static TransferSyntax),
 }
 
 /// What can be made of an instance, Explicit VR Little Endian first (N51).
 fn offers(instance: &Instance, with_single: bool) -> Vec<Offer<'_>> {
     let stored: &str = &instance.transfer_syntax_uid;
     let syntax = TransferSyntax::of(stored);
+    let is_image = instance.frame_table.is_some();
     let is_native = syntax.is_some_and(|syntax| !syntax.is_encapsulated());
+    let is_decodable = is_image && syntax.is_some_and(codec::can_decode);
     // Pixel data that lost something stay in the syntax they are stored in, also for those who name none (N51).
     let stays = !is_native && syntax.is_none_or(|syntax| syntax.lossy);
     let mut offers = Vec::new();
@@ -157,65 +164,124 @@ fn offers(instance: &Instance, with_single: bool) -> Vec<Offer<'_>> {
     };
     for make in kinds {
         let of_stored = make(DICOM).in_syntax(stored).stored();
-        if is_native {
-            offers.push(make(DICOM).in_syntax(EXPLICIT_LITTLE));
-        }
-        offers.push(if stays {
-            of_stored
+        let explicit = make(DICOM).in_syntax(EXPLICIT_LITTLE);
+        if stays {
+            offers.push(of_stored);
+            offers.extend(is_decodable.then(|| explicit.if_named()));
         } else {
-            of_stored.if_named()
-        });
+            offers.extend((is_native || is_decodable).then_some(explicit));
+            offers.push(of_stored.if_named());
+        }
+        let others = codec::encodable().filter(|target| is_decodable && target.uid != stored);
+        offers.extend(others.map(|target| make(DICOM).in_syntax(target.uid).if_named()));
     }
     offers
 }
 
-fn form_of(offer: &Offer<'_>) -> Form {
-    if offer.is_stored {
-        Form::Stored
-    } else {
-        Form::ExplicitLittle
+/// The form of the best of what can be made of an instance, and whether it is a part among others.
+///
+/// # Errors
+/// `Kind::NotAcceptable` if none of it is accepted.
+async fn choose(
+    archive: &Archive,
+    accept: &Accept,
+    instance: &Visible<Instance>,
+    with_single: bool,
+) -> Result<(Form, bool)> {
+    let mut offers = offers(instance, with_single);
+    let target = |offer: &Offer<'_>| {
+        let target = offer.transfer_syntax.and_then(TransferSyntax::of);
+        target.filter(|_| !offer.is_stored)
+    };
+    let mut offer = *accept.choose(&offers)?;
+    if target(&offer).is_some_and(TransferSyntax::is_encapsulated) {
+        // Only now is it worth reading what the pixels are like.
+        let format = archive.pixel_format(instance).await?;
+        offers.retain(|offer| {
+            target(offer).is_none_or(|it| !it.is_encapsulated() || codec::can_encode(it, &format))
+        });
+        offer = *accept.choose(&offers)?;
     }
+    let form = target(&offer).map_or(Form::Stored, Form::In);
+    Ok((form, offer.is_multipart))
 }
 
-/// One instance as a part of an answer.
-async fn part(
-    archive: &Archive,
-    access: &Arc<Access>,
-    instance: Arc<Visible<Instance>>,
-    form: Form,
-    urls: &Urls,
-    pace: &Pace,
-) -> Result<Part> {
-    let path = InstancePath {
-        study: instance.study.clone(),
-        series: instance.series.clone(),
-        instance: instance.instance.clone(),
-    };
-    let stored = TransferSyntax::of(&instance.transfer_syntax_uid);
-    // A file that came without its preamble is made a whole one, unless it is asked for as stored (W03, N50).
-    let is_rewritten = form == Form::ExplicitLittle
-        && (stored.is_some_and(transcode::is_needed)
-            || stored.is_some_and(|syntax| !syntax.is_encapsulated())
-                && !archive.has_preamble(&instance).await?);
-    let (syntax, (len, bytes)) = if is_rewritten {
-        (
-            EXPLICIT_LITTLE,
+/// How instances are sent.
+struct Sender {
+    archive: Archive,
+    access: Arc<Access>,
+    accept: Accept,
+    urls: Urls,
+    pace: Pace,
+    /// One of many: where its pixels cannot be brought into the default, it goes out as it is stored, for the sake of the rest.
+    is_one_of_many: bool,
+}
+
+impl Sender {
+    /// One instance as a part of an answer.
+    async fn part(&self, instance: Arc<Visible<Instance>>, form: Form) -> Result<Part> {
+        let path = InstancePath {
+            study: instance.study.clone(),
+            series: instance.series.clone(),
+            instance: instance.instance.clone(),
+        };
+        let (syntax, (len, bytes)) = match form {
+            Form::Stored => self.stored(&instance),
+            Form::In(target) => match self.brought_into(target, &instance).await {
+                Err(error) if matches!(error.kind(), Kind::NotAcceptable | Kind::TooLarge) => {
+                    // What is too long when it is expanded may stay as it is, for those who did not name another (N51).
+                    let stays = self.is_one_of_many || error.kind() == Kind::TooLarge;
+                    let name: &str = &instance.transfer_syntax_uid;
+                    let kinds = [Offer::multipart(DICOM), Offer::single(DICOM)];
+                    let stored = kinds.map(|kind| {
+                        let offer = kind.in_syntax(name).stored();
+                        if stays { offer } else { offer.if_named() }
+                    });
+                    let refused = |refusal: Error| refusal.with_source(error);
+                    self.accept.choose(&stored).map_err(refused)?;
+                    self.stored(&instance)
+                }
+                brought => brought?,
+            },
+        };
+        Ok(Part {
+            content_type: format!("{DICOM}; transfer-syntax={syntax}"),
+            location: self.urls.instance(&path),
+            len,
+            bytes,
+        })
+    }
+
+    fn stored(&self, instance: &Arc<Visible<Instance>>) -> (String, (u64, ByteStream)) {
+        let bytes = self.archive.file(&self.access, instance, &self.pace);
+        let name = instance.transfer_syntax_uid.clone();
+        (name, (instance.byte_count, bytes))
+    }
+
+    /// The file in `target`: recoded, written anew, or as it is if it is in it.
+    async fn brought_into(
+        &self,
+        target: &'static TransferSyntax,
+        instance: &Arc<Visible<Instance>>,
+    ) -> Result<(String, (u64, ByteStream))> {
+        let (access, pace) = (&self.access, &self.pace);
+        let stored = TransferSyntax::of(&instance.transfer_syntax_uid);
+        let is_encapsulated = stored.is_some_and(TransferSyntax::is_encapsulated);
+        let archive = &self.archive;
+        let file = if is_encapsulated || target.is_encapsulated() {
+            archive.file_recoded(access, instance, target, pace).await?
+        } else if stored.is_some_and(transcode::is_needed)
+            // A file that came without its preamble is made a whole one, unless it is asked for as stored (W03, N50).
+            || !archive.has_preamble(instance).await?
+        {
             archive
-                .file_in_explicit_little(access, &instance, pace)
-                .await?,
-        )
-    } else {
-        (
-            &*instance.transfer_syntax_uid,
-            (instance.byte_count, archive.file(access, &instance, pace)),
-        )
-    };
-    Ok(Part {
-        content_type: format!("{DICOM}; transfer-syntax={syntax}"),
-        location: urls.instance(&path),
-        len,
-        bytes,
-    })
+                .file_in_explicit_little(access, instance, pace)
+                .await?
+        } else {
+            return Ok(self.stored(instance));
+        };
+        Ok((target.uid.to_owned(), file))
+    }
 }
 
 /// A study or a series.
@@ -263,11 +329,14 @@ async fn many(
     let sending = Sending {
         instances: kura.archive.walk(&access, scope).await?,
         missing,
-        archive: kura.archive.clone(),
-        access,
-        accept: accept.clone(),
-        urls,
-        pace: Pace::default(),
+        sender: Sender {
+            archive: kura.archive.clone(),
+            access,
+            accept: accept.clone(),
+            urls,
+            pace: Pace::default(),
+            is_one_of_many: true,
+        },
     };
     Ok(respond::multipart(&mut response, DICOM, sending.parts()))
 }
@@ -290,10 +359,17 @@ async fn alone(
     }
     let instance = Arc::new(only.ok_or_else(Error::not_found)?);
     conditional::made_of(request, &Stamp::of(&instance));
-    let form = form_of(accept.choose(&offers(&instance, true))?);
+    let (form, _) = choose(&kura.archive, accept, &instance, true).await?;
     let name = format!("attachment; filename=\"{}.dcm\"", instance.instance);
-    let (urls, pace) = (kura.urls(request), Pace::default());
-    let part = part(&kura.archive, &access, instance, form, &urls, &pace).await?;
+    let sender = Sender {
+        archive: kura.archive.clone(),
+        urls: kura.urls(request),
+        access,
+        accept: accept.clone(),
+        pace: Pace::default(),
+        is_one_of_many: false,
+    };
+    let part = sender.part(instance, form).await?;
     let mut response = HttpResponse::Ok();
     respond::object_headers(&mut response);
     response.insert_header((CONTENT_DISPOSITION, name));
@@ -324,10 +400,13 @@ async fn count_left_out(
             let detail = "what was stored cannot be read for now";
             Err(Error::new(Kind::Unavailable, detail))
         } else {
-            accept.choose(&offers(&instance, false)).map(|_| ())
+            choose(archive, accept, &instance, false).await.map(|_| ())
         };
         match outcome {
             Ok(()) => sent += 1,
+            Err(error) if !matches!(error.kind(), Kind::NotAcceptable | Kind::Unavailable) => {
+                return Err(error);
+            }
             Err(error) => {
                 left_out += 1;
                 refusal = Some(error);
@@ -344,11 +423,7 @@ async fn count_left_out(
 struct Sending {
     instances: Walk,
     missing: BTreeSet<String>,
-    archive: Archive,
-    access: Arc<Access>,
-    accept: Accept,
-    urls: Urls,
-    pace: Pace,
+    sender: Sender,
 }
 
 impl Sending {
@@ -360,27 +435,17 @@ impl Sending {
     }
 
     async fn next(&mut self) -> Result<Option<Part>> {
+        let Sender {
+            archive, accept, ..
+        } = &self.sender;
         while let Some(instance) = self.instances.next().await? {
             if self.missing.contains(&instance.blob().object) {
                 continue;
             }
-            let instance = Arc::new(instance);
-            let form = self
-                .accept
-                .choose(&offers(&instance, false))
-                .ok()
-                .map(form_of);
-            if let Some(form) = form {
-                let part = part(
-                    &self.archive,
-                    &self.access,
-                    instance,
-                    form,
-                    &self.urls,
-                    &self.pace,
-                )
-                .await?;
-                return Ok(Some(part));
+            match choose(archive, accept, &instance, false).await {
+                Ok((form, _)) => return self.sender.part(Arc::new(instance), form).await.map(Some),
+                Err(error) if error.kind() == Kind::NotAcceptable => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(None)

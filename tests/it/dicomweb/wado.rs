@@ -158,11 +158,11 @@ async fn w03_t14_a_file_without_its_preamble_leaves_whole_unless_asked_for_as_st
 async fn n57_n59_what_cannot_be_made_is_named_and_the_rest_is_sent() {
     let server = Server::start();
     let token = server.reader("F001");
-    // Compressed without loss: explicit little endian would need a decoder.
+    // Compressed without loss: explicit little endian would need a decoder, which there is none of.
     let fragments = b"\xFE\xFF\x00\xE0\0\0\0\0\xFE\xFF\x00\xE0\x04\0\0\0\xFF\x4F\xFF\x51\xFE\xFF\xDD\xE0\0\0\0\0";
     let compressed = instance("1")
         .uids("1.1", "1.1.1", "1.1.1.2")
-        .encapsulated("1.2.840.10008.1.2.4.90", fragments)
+        .encapsulated("1.2.840.10008.1.2.4.92", fragments)
         .file();
     server
         .stored(
@@ -185,7 +185,7 @@ async fn n57_n59_what_cannot_be_made_is_named_and_the_rest_is_sent() {
     assert!(
         alone.json()["acceptable"]
             .to_string()
-            .contains("1.2.840.10008.1.2.4.90"),
+            .contains("1.2.840.10008.1.2.4.92"),
         "{}",
         alone.text()
     );

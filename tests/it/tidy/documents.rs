@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 
 use kura::config::KEYS;
+use kura::dicom::codec;
 use kura::dicom::dictionary::{Matching, Returned, TABLE};
 use kura::model::Level;
 use kura::model::transfer_syntax::{Pixels, TransferSyntax};
@@ -82,7 +83,7 @@ fn documents_say_what_the_tables_say() {
     }
     check("docs/conformance.md", "query keys", &keys);
 
-    let mut syntaxes = "| UID | name | frames leave as |\n| --- | --- | --- |\n".to_owned();
+    let mut syntaxes = "| UID | name | stored frames leave as | for any syntax | decoded | made |\n| --- | --- | --- | --- | --- | --- |\n".to_owned();
     for syntax in TransferSyntax::all() {
         let frames = match syntax.pixels {
             Pixels::Native | Pixels::EncapsulatedNative | Pixels::DeflatedFrames => {
@@ -91,7 +92,18 @@ fn documents_say_what_the_tables_say() {
             Pixels::Frames => format!("`{}`, as stored", syntax.media_type),
             Pixels::Video => format!("`{}`, whole stream only", syntax.media_type),
         };
-        writeln!(syntaxes, "| {} | {} | {frames} |", syntax.uid, syntax.name).unwrap();
+        let yes = |is: bool| if is { "yes" } else { "no" };
+        let any = TransferSyntax::of(kura::http::dicomweb::sent_for_any(syntax)).unwrap();
+        let any = if any == syntax { "as stored" } else { any.name };
+        writeln!(
+            syntaxes,
+            "| {} | {} | {frames} | {any} | {} | {} |",
+            syntax.uid,
+            syntax.name,
+            yes(codec::can_decode(syntax)),
+            yes(codec::encodable().any(|it| it == syntax) || syntax.uid == "1.2.840.10008.1.2.1"),
+        )
+        .unwrap();
     }
     check("docs/conformance.md", "transfer syntaxes", &syntaxes);
 
