@@ -526,5 +526,6 @@ fn matching_of(tag: Tag) -> Option<(VR, Matching)> {
 
 fn spelled(tag: Tag) -> String {
     let Tag(group, element) = tag;
-    keyword(tag).map_or_else(|| format!("{group:04X}{element:04X}"), str::to_owned)
+    let public = keyword(tag).filter(|_| group & 1 == 0);
+    public.map_or_else(|| format!("{group:04X}{element:04X}"), str::to_owned)
 }
