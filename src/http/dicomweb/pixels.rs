@@ -376,7 +376,7 @@ mod tests {
 
     fn check(stored: &str, accept: &str, expected: &str) {
         let stored = format!("1.2.840.10008.1.2.{stored}");
-        let expected = expected.replace("=", "=1.2.840.10008.1.2.");
+        let expected = expected.replace('=', "=1.2.840.10008.1.2.");
         let found = sent(&stored, accept);
         assert_eq!(found.as_deref(), Some(&*expected), "{stored} {accept}");
     }

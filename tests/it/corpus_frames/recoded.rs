@@ -33,7 +33,7 @@ async fn octets(server: &Server, at: &Stored, count: usize) -> Vec<Vec<u8>> {
     answer
         .parts()
         .into_iter()
-        .map(|part| part.body.to_vec())
+        .map(|part| part.body.clone())
         .collect()
 }
 
