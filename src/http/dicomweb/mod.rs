@@ -1,5 +1,6 @@
 //! DICOMweb under `/dicomweb` (PS3.18): search, retrieve, store.
 
+mod brought;
 pub mod bulkdata;
 pub mod bulkdata_of;
 pub mod capabilities;

@@ -7,30 +7,24 @@ use actix_web::http::header::CONTENT_DISPOSITION;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use futures::stream::{self, Stream};
 
+use super::brought::{DICOM, Form, Sender, choose};
 use super::paths::{InstanceNames, SeriesNames, StudyNames};
 use super::shapes::{Files, InstanceParams, Refused, SeriesParams, StudyParams, VersionParams};
 use super::zipped::{self, ZIP};
 use crate::archive::Archive;
 use crate::archive::guard::Pace;
-use crate::archive::retrieve::ByteStream;
 use crate::archive::stamp::Stamp;
 use crate::archive::walk::Walk;
 use crate::auth::{Access, DicomRead, OfObject};
 use crate::dicom::query::decode::pairs;
-use crate::dicom::{codec, transcode};
 use crate::error::{Error, Kind, Result};
 use crate::http::accept::{Accept, Offer};
 use crate::http::caller::Caller;
 use crate::http::problem::{self, no_such_part};
 use crate::http::respond::Part;
-use crate::http::urls::Urls;
 use crate::http::warning::warning;
 use crate::http::{Kura, conditional, respond};
 use crate::index::catalog::{Instance, Scope, Visible};
-use crate::model::{InstancePath, TransferSyntax};
-
-const DICOM: &str = "application/dicom";
-const EXPLICIT_LITTLE: &str = "1.2.840.10008.1.2.1";
 
 /// Retrieve the instances of a study.
 #[utoipa::path(tag = "WADO-RS", operation_id = "retrieveStudy", params(StudyParams), responses(Files, Refused), security(("bearer" = [])))]
@@ -104,15 +98,8 @@ pub(super) async fn of_one(
     let name = format!("attachment; filename=\"{}.dcm\"", instance.instance);
     conditional::made_of(request, &Stamp::of(&instance));
     let (form, is_multipart) = choose(&kura.archive, accept, &instance, true).await?;
+    let sender = sender(kura, access, request, accept, false);
     let stored = (form == Form::Stored && !is_multipart).then(|| Arc::clone(&instance));
-    let sender = Sender {
-        archive: kura.archive.clone(),
-        urls: kura.urls(request),
-        access: Arc::clone(access),
-        accept: accept.clone(),
-        pace: Pace::default(),
-        is_one_of_many: false,
-    };
     let part = sender.part(instance, form).await?;
     let mut response = HttpResponse::Ok();
     respond::object_headers(&mut response);
@@ -121,9 +108,7 @@ pub(super) async fn of_one(
     }
     response.insert_header((CONTENT_DISPOSITION, name));
     if let Some(instance) = stored {
-        let Sender {
-            archive, access, ..
-        } = sender;
+        let (archive, access) = (kura.archive.clone(), Arc::clone(access));
         conditional::seekable(&mut response, move |range| {
             archive.file_part(&access, &instance, &range)
         });
@@ -131,157 +116,29 @@ pub(super) async fn of_one(
     respond::single(&mut response, part).await
 }
 
+/// How instances are sent to this caller.
+fn sender(
+    kura: &Kura,
+    access: &Arc<Access>,
+    request: &HttpRequest,
+    accept: &Accept,
+    is_one_of_many: bool,
+) -> Sender {
+    Sender {
+        archive: kura.archive.clone(),
+        access: Arc::clone(access),
+        accept: accept.clone(),
+        urls: kura.urls(request),
+        pace: Pace::default(),
+        is_one_of_many,
+    }
+}
+
 /// The version that a query asks for, if it asks for one: an earlier one where the facility keeps both (T22).
 fn version(query: &str) -> Option<&str> {
     pairs(query)
         .find(|(name, _)| *name == "version")
         .map(|(_, value)| value)
-}
-
-/// The form in which an instance leaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    /// As stored, whatever that is (N50).
-    Stored,
-    /// In a transfer syntax into which it is brought, if it is not in it (N51, N55).
-    In(&'static TransferSyntax),
-}
-
-/// What can be made of an instance, Explicit VR Little Endian first (N51).
-fn offers(instance: &Instance, with_single: bool) -> Vec<Offer<'_>> {
-    let stored: &str = &instance.transfer_syntax_uid;
-    let syntax = TransferSyntax::of(stored);
-    let is_image = instance.frame_table.is_some();
-    let is_native = syntax.is_some_and(|syntax| !syntax.is_encapsulated());
-    let is_decodable = is_image && syntax.is_some_and(codec::can_decode);
-    // Pixel data that lost something stay in the syntax they are stored in, also for those who name none (N51).
-    let stays = !is_native && syntax.is_none_or(|syntax| syntax.lossy);
-    let mut offers = Vec::new();
-    let kinds: &[fn(&'static str) -> Offer<'static>] = if with_single {
-        &[Offer::multipart, Offer::single]
-    } else {
-        &[Offer::multipart]
-    };
-    for make in kinds {
-        let of_stored = make(DICOM).in_syntax(stored).stored();
-        let explicit = make(DICOM).in_syntax(EXPLICIT_LITTLE);
-        if stays {
-            offers.push(of_stored);
-            offers.extend(is_decodable.then(|| explicit.if_named()));
-        } else {
-            offers.extend((is_native || is_decodable).then_some(explicit));
-            offers.push(of_stored.if_named());
-        }
-        let others = codec::encodable().filter(|target| is_decodable && target.uid != stored);
-        offers.extend(others.map(|target| make(DICOM).in_syntax(target.uid).if_named()));
-    }
-    offers
-}
-
-/// The form of the best of what can be made of an instance, and whether it is a part among others.
-///
-/// # Errors
-/// `Kind::NotAcceptable` if none of it is accepted.
-async fn choose(
-    archive: &Archive,
-    accept: &Accept,
-    instance: &Visible<Instance>,
-    with_single: bool,
-) -> Result<(Form, bool)> {
-    let mut offers = offers(instance, with_single);
-    let target = |offer: &Offer<'_>| {
-        let target = offer.transfer_syntax.and_then(TransferSyntax::of);
-        target.filter(|_| !offer.is_stored)
-    };
-    let mut offer = *accept.choose(&offers)?;
-    if target(&offer).is_some_and(TransferSyntax::is_encapsulated) {
-        // Only now is it worth reading what the pixels are like.
-        let format = archive.pixel_format(instance).await?;
-        offers.retain(|offer| {
-            target(offer).is_none_or(|it| !it.is_encapsulated() || codec::can_encode(it, &format))
-        });
-        offer = *accept.choose(&offers)?;
-    }
-    let form = target(&offer).map_or(Form::Stored, Form::In);
-    Ok((form, offer.is_multipart))
-}
-
-/// How instances are sent.
-struct Sender {
-    archive: Archive,
-    access: Arc<Access>,
-    accept: Accept,
-    urls: Urls,
-    pace: Pace,
-    /// One of many: where its pixels cannot be brought into the default, it goes out as it is stored, for the sake of the rest.
-    is_one_of_many: bool,
-}
-
-impl Sender {
-    /// One instance as a part of an answer.
-    async fn part(&self, instance: Arc<Visible<Instance>>, form: Form) -> Result<Part> {
-        let path = InstancePath {
-            study: instance.study.clone(),
-            series: instance.series.clone(),
-            instance: instance.instance.clone(),
-        };
-        let (syntax, (len, bytes)) = match form {
-            Form::Stored => self.stored(&instance),
-            Form::In(target) => match self.brought_into(target, &instance).await {
-                Err(error) if matches!(error.kind(), Kind::NotAcceptable | Kind::TooLarge) => {
-                    // What is too long when it is expanded may stay as it is, for those who did not name another (N51).
-                    let stays = self.is_one_of_many || error.kind() == Kind::TooLarge;
-                    let name: &str = &instance.transfer_syntax_uid;
-                    let kinds = [Offer::multipart(DICOM), Offer::single(DICOM)];
-                    let stored = kinds.map(|kind| {
-                        let offer = kind.in_syntax(name).stored();
-                        if stays { offer } else { offer.if_named() }
-                    });
-                    let refused = |refusal: Error| refusal.with_source(error);
-                    self.accept.choose(&stored).map_err(refused)?;
-                    self.stored(&instance)
-                }
-                brought => brought?,
-            },
-        };
-        Ok(Part {
-            content_type: format!("{DICOM}; transfer-syntax={syntax}"),
-            location: self.urls.instance(&path),
-            len,
-            bytes,
-        })
-    }
-
-    fn stored(&self, instance: &Arc<Visible<Instance>>) -> (String, (u64, ByteStream)) {
-        let bytes = self.archive.file(&self.access, instance, &self.pace);
-        let name = instance.transfer_syntax_uid.clone();
-        (name, (instance.byte_count, bytes))
-    }
-
-    /// The file in `target`: recoded, written anew, or as it is if it is in it.
-    async fn brought_into(
-        &self,
-        target: &'static TransferSyntax,
-        instance: &Arc<Visible<Instance>>,
-    ) -> Result<(String, (u64, ByteStream))> {
-        let (access, pace) = (&self.access, &self.pace);
-        let stored = TransferSyntax::of(&instance.transfer_syntax_uid);
-        let is_encapsulated = stored.is_some_and(TransferSyntax::is_encapsulated);
-        let archive = &self.archive;
-        let file = if is_encapsulated || target.is_encapsulated() {
-            archive.file_recoded(access, instance, target, pace).await?
-        } else if stored.is_some_and(transcode::is_needed)
-            // A file that came without its preamble is made a whole one, unless it is asked for as stored (W03, N50).
-            || !archive.has_preamble(instance).await?
-        {
-            archive
-                .file_in_explicit_little(access, instance, pace)
-                .await?
-        } else {
-            return Ok(self.stored(instance));
-        };
-        Ok((target.uid.to_owned(), file))
-    }
 }
 
 /// A study or a series.
@@ -329,14 +186,7 @@ async fn many(
     let sending = Sending {
         instances: kura.archive.walk(&access, scope).await?,
         missing,
-        sender: Sender {
-            archive: kura.archive.clone(),
-            access,
-            accept: accept.clone(),
-            urls,
-            pace: Pace::default(),
-            is_one_of_many: true,
-        },
+        sender: sender(kura, &access, request, accept, true),
     };
     Ok(respond::multipart(&mut response, DICOM, sending.parts()))
 }
@@ -361,14 +211,7 @@ async fn alone(
     conditional::made_of(request, &Stamp::of(&instance));
     let (form, _) = choose(&kura.archive, accept, &instance, true).await?;
     let name = format!("attachment; filename=\"{}.dcm\"", instance.instance);
-    let sender = Sender {
-        archive: kura.archive.clone(),
-        urls: kura.urls(request),
-        access,
-        accept: accept.clone(),
-        pace: Pace::default(),
-        is_one_of_many: false,
-    };
+    let sender = sender(kura, &access, request, accept, false);
     let part = sender.part(instance, form).await?;
     let mut response = HttpResponse::Ok();
     respond::object_headers(&mut response);
@@ -400,7 +243,8 @@ async fn count_left_out(
             let detail = "what was stored cannot be read for now";
             Err(Error::new(Kind::Unavailable, detail))
         } else {
-            choose(archive, accept, &instance, false).await.map(|_| ())
+            let chosen = choose(archive, accept, &instance, false).await;
+            chosen.map(|_| ())
         };
         match outcome {
             Ok(()) => sent += 1,
@@ -435,13 +279,13 @@ impl Sending {
     }
 
     async fn next(&mut self) -> Result<Option<Part>> {
-        let Sender {
-            archive, accept, ..
-        } = &self.sender;
         while let Some(instance) = self.instances.next().await? {
             if self.missing.contains(&instance.blob().object) {
                 continue;
             }
+            let Sender {
+                archive, accept, ..
+            } = &self.sender;
             match choose(archive, accept, &instance, false).await {
                 Ok((form, _)) => return self.sender.part(Arc::new(instance), form).await.map(Some),
                 Err(error) if error.kind() == Kind::NotAcceptable => {}
