@@ -88,7 +88,10 @@ fn q04_known_attributes_without_an_index_are_named() {
     let path = studies("OtherPatientIDsSequence.PatientID=1&collapse=none");
     assert_eq!(
         path.warnings,
-        ["these are not offered and were ignored: OtherPatientIDsSequence.PatientID, collapse"]
+        [
+            "these attributes are not matched here and were ignored: OtherPatientIDsSequence.PatientID",
+            "these are not offered and were ignored: collapse"
+        ]
     );
 }
 
@@ -191,7 +194,7 @@ fn q33_q42_what_cannot_be_matched_is_named() {
     assert_eq!(
         query.warnings,
         [
-            "these names are unknown and were ignored: 00230010, 00231002",
+            "these names are unknown and were ignored: 00231002, 00230010",
             "these attributes are not matched here and were ignored: PixelData",
         ]
     );
