@@ -140,11 +140,22 @@ impl Allowed {
 
     /// What a path allows, as `Allow` lists it; `None` if there is no such path.
     pub(super) fn on(&self, path: &str) -> Option<String> {
-        let fitting = self
+        let fitting: Vec<_> = self
             .methods
             .iter()
-            .filter(|(pattern, _)| pattern.is_match(path));
-        let known: Vec<_> = fitting.map(|(_, known)| known).collect();
+            .filter(|(pattern, _)| pattern.is_match(path))
+            .collect();
+        // A word is itself before it is a name: `/studies/count` is no study.
+        let names_of = |pattern: &ResourceDef| {
+            let pattern = pattern.pattern().unwrap_or_default();
+            pattern.matches('{').count()
+        };
+        let fewest = fitting.iter().map(|(pattern, _)| names_of(pattern)).min();
+        let known: Vec<_> = fitting
+            .iter()
+            .filter(|(pattern, _)| Some(names_of(pattern)) == fewest)
+            .map(|(_, known)| known)
+            .collect();
         let is_known = |at: usize| known.iter().any(|known| known.get(at) == Some(&true));
         let names = METHODS.iter().enumerate();
         let names: Vec<&str> = names

@@ -269,9 +269,9 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_object_is_a_defect_and_a_slow_store_is_not() {
+    fn what_is_missing_or_slow_is_away_for_now() {
         let missing = opendal::Error::new(ErrorKind::NotFound, "x");
-        assert_eq!(read_failed(missing).kind(), Kind::Internal);
+        assert_eq!(read_failed(missing).kind(), Kind::Unavailable);
         assert_eq!(
             read_failed(wrapped(io::ErrorKind::Other)).kind(),
             Kind::Unavailable

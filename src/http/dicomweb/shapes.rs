@@ -172,7 +172,6 @@ pub struct SearchParams {
     /// Attributes that order the results, separated by commas, a minus before one that descends.
     orderby: Option<String>,
     /// Where the page begins: from the `Link` with `rel="next"` of the answer before, in place of an offset.
-    #[param(min_length = 1)]
     cursor: Option<String>,
     /// The status of an answer without results: 204, or 200 with an empty list.
     empty: Option<u16>,
