@@ -273,8 +273,15 @@ def frames(client):
     call("frames, one by one", lambda: equal(client.iter_instance_frames(*path(FRAMES), [1, 2]), [1, 2]))
     call("frame beyond the end", lambda: refused(404, lambda: get(*path(FRAMES), [4])))
     call("frames, one beyond the end", lambda: refused(404, lambda: get(*path(FRAMES), [1, 4])))
-    jpeg = {"media_types": (("image/jls", "1.2.840.10008.1.2.4.80"),)}
-    call("frame as something else", lambda: refused(406, lambda: get(*path(FRAMES), [1], **jpeg)))
+    jpeg_ls = {"media_types": (("image/jls", "1.2.840.10008.1.2.4.80"),)}
+
+    def starts(found):
+        # SOI and the SOF of JPEG-LS.
+        assert [frame[:4] for frame in found] == [b"\xff\xd8\xff\xf7"], [frame[:4] for frame in found]
+
+    call("frame as JPEG-LS", lambda: starts(get(*path(FRAMES), [1], **jpeg_ls)))
+    jpeg_2000 = {"media_types": (("image/jp2", "1.2.840.10008.1.2.4.90"),)}
+    call("frame as something else", lambda: refused(406, lambda: get(*path(FRAMES), [1], **jpeg_2000)))
 
 
 def bulk_data(client):
