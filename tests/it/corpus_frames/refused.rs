@@ -28,7 +28,7 @@ async fn check(file: &str, lists: &[&str], status: u16) {
 }
 
 #[tokio::test]
-async fn f01_f02_frames_come_in_the_order_asked_twice_if_asked_twice() {
+async fn r11_f01_f02_frames_come_in_the_order_asked_twice_if_asked_twice() {
     let Some((server, at)) = with(SEVEN_FRAMES).await else {
         return;
     };

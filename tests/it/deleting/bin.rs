@@ -46,7 +46,7 @@ async fn answers(server: &Server, token: &str) -> Vec<(u16, Vec<u8>)> {
 }
 
 #[tokio::test]
-async fn x01_s04_a_deleted_study_is_nowhere_and_comes_back_byte_for_byte() {
+async fn r20_x01_s04_a_deleted_study_is_nowhere_and_comes_back_byte_for_byte() {
     let (server, token) = filled().await;
     let before = answers(&server, &token).await;
     assert!(before.iter().all(|(status, _)| *status == 200));
@@ -86,7 +86,7 @@ async fn x01_s04_a_deleted_study_is_nowhere_and_comes_back_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn x01_a_part_goes_and_the_rest_is_counted_without_it() {
+async fn r20_x01_a_part_goes_and_the_rest_is_counted_without_it() {
     let (server, token) = filled().await;
     let counts = async || {
         let found = server.get("/studies", &token).await;

@@ -6,7 +6,7 @@ const STORED: &str = "multipart/related; type=\"application/dicom\"; transfer-sy
 const INSTANCE: &str = "/studies/1.2.3.1/series/1.2.3.1.1/instances/1.2.3.1.1.1";
 
 #[tokio::test]
-async fn w02_w04_n60_f20_f21_f22_f24_f25_a_study_comes_in_parts_in_the_order_of_q90() {
+async fn r07_r08_w02_w04_n60_f20_f21_f22_f24_f25_a_study_comes_in_parts_in_the_order_of_q90() {
     let server = Server::start();
     let token = server.reader("F001");
     let slice = |series: &str, number: u32| {
@@ -62,7 +62,7 @@ async fn w02_w04_n60_f20_f21_f22_f24_f25_a_study_comes_in_parts_in_the_order_of_
 }
 
 #[tokio::test]
-async fn w05_one_instance_is_a_file_of_its_own_when_asked_for() {
+async fn r09_w05_one_instance_is_a_file_of_its_own_when_asked_for() {
     let server = Server::start();
     let token = server.reader("F001");
     let file = instance("1.2.3").file();
