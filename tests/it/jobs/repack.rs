@@ -147,7 +147,10 @@ async fn a_study_stored_one_by_one_is_one_pack_a_series_and_looks_the_same() {
     let after = everything(&server, &token, &paths).await;
     for (what, before) in &before {
         let after = &after[what];
-        assert_eq!((before.0, &before.1), (after.0, &after.1), "{what}");
+        assert_eq!(before.0, after.0, "{what}");
+        // The heads of many come as they lie where they are packed already, and in another order: another tag is due.
+        let is_of_many = what.ends_with("/metadata") && !what.contains("/instances/");
+        assert!(is_of_many || before.1 == after.1, "{what}");
         assert!(before.2 == after.2, "{what} differs");
     }
     let again = server.get_as(&last, &token, OCTETS).await;
