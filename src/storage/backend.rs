@@ -183,6 +183,12 @@ pub(super) fn write_failed(cause: impl Into<crate::error::BoxError>) -> Error {
     }
 }
 
+/// Whether a read failed for what one object is, or for its not being there, and not for the state of the store.
+pub fn is_of_the_object(error: &Error) -> bool {
+    let cause = StdError::source(error).and_then(|it| it.downcast_ref::<opendal::Error>());
+    error.kind() == Kind::Internal || cause.is_some_and(|it| it.kind() == ErrorKind::NotFound)
+}
+
 /// A read that failed: `Kind::Unavailable`, also where the bytes are not there although a row promised them (W09): a store
 /// may be mounted empty, or be restored later than its rows. `Kind::Internal` where there are fewer than promised.
 pub(super) fn read_failed(cause: opendal::Error) -> Error {

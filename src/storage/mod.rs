@@ -26,6 +26,7 @@ pub fn install_transport() {
     opendal::install_default();
 }
 
+pub use backend::is_of_the_object;
 pub use footer::{Footer, read_footer};
 pub use pack::{Entry, PackName, PackWriter, Sealed, SealedEntry, seal_all};
 pub use place::{BlobRef, MetaPlace, Piece};

@@ -12,7 +12,7 @@ use crate::model::{Class, StudyUid};
 use crate::storage::digest::sha256;
 use crate::storage::inflate::inflate_block;
 use crate::storage::metadata::{MAX_HEAD_BYTES, read_pieces};
-use crate::storage::{Footer, read_footer};
+use crate::storage::{Footer, is_of_the_object, read_footer};
 
 /// The longest metadata object that is read: what a pack holds when it is full, and one head of the longest kind.
 const MAX_METADATA_BYTES: usize = 2 * MAX_HEAD_BYTES;
@@ -37,7 +37,7 @@ async fn read(archive: &Archive, object: &str) -> Result<Loaded> {
     let vault = &archive.vault;
     let (footer, digest) = match read_footer(vault, object).await {
         Ok(read) => read,
-        Err(error) if error.kind() == Kind::Internal => return Ok(Loaded::Torn(error)),
+        Err(error) if is_of_the_object(&error) => return Ok(Loaded::Torn(error)),
         Err(error) => return Err(error),
     };
     let byte_count = vault.byte_count(object).await?;
@@ -54,9 +54,7 @@ async fn read(archive: &Archive, object: &str) -> Result<Loaded> {
             pieces,
             instances,
         }))),
-        Err(error) if error.kind() == Kind::Internal => {
-            Ok(Loaded::WithoutHeads(Box::new(footer), error))
-        }
+        Err(error) if is_of_the_object(&error) => Ok(Loaded::WithoutHeads(Box::new(footer), error)),
         Err(error) => Err(error),
     }
 }

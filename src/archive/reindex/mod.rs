@@ -18,11 +18,11 @@ use super::ingest::{Input, Options};
 use super::ingest_part::DUPLICATE;
 use crate::auth::StoreGrant;
 use crate::dicom::store_response::StoreOutcome;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::index::record::{NewPack, Recorded};
 use crate::model::{FacilityCode, OnConflict};
 use crate::storage::digest::Digester;
-use crate::storage::{BlobRef, Footer, PackName};
+use crate::storage::{BlobRef, Footer, PackName, is_of_the_object};
 
 use load::Loaded;
 use plan::Planned;
@@ -225,7 +225,7 @@ impl Reindex<'_, '_> {
                     }
                     Ok(None) if digester.clone().finish() == entry.digest => break Input::End,
                     Ok(None) => break Input::Broken("its digest is another".to_owned()),
-                    Err(error) if error.kind() == Kind::Internal => {
+                    Err(error) if is_of_the_object(&error) => {
                         break Input::Broken(error.detail().to_owned());
                     }
                     Err(error) => return Err(error),

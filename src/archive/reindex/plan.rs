@@ -3,9 +3,9 @@
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{Reindex, Told};
-use crate::error::{Kind, Result};
+use crate::error::Result;
 use crate::model::{PackId, Timestamp};
-use crate::storage::{PackName, read_footer};
+use crate::storage::{PackName, is_of_the_object, read_footer};
 
 /// Objects that are looked up in one go.
 const CHUNK: usize = 500;
@@ -69,7 +69,7 @@ impl Reindex<'_, '_> {
                     let text = format!("it says of itself that it is of {}", footer.owner);
                     self.lose(&object, Some(footer.study.to_string()), None, &text);
                 }
-                Err(error) if error.kind() == Kind::Internal => {
+                Err(error) if is_of_the_object(&error) => {
                     self.lose(&object, None, None, error.detail());
                 }
                 Err(error) => return Err(error),
