@@ -28,11 +28,7 @@ pub(crate) async fn of_study(
     request: HttpRequest,
     names: web::Path<StudyNames>,
 ) -> Result<HttpResponse> {
-    let scope = Scope {
-        study: names.path()?.study,
-        series: None,
-        instance: None,
-    };
+    let scope = names.scope()?;
     answer(&caller, &kura, &accept, &request, scope).await
 }
 
@@ -46,12 +42,7 @@ pub(crate) async fn of_series(
     request: HttpRequest,
     names: web::Path<SeriesNames>,
 ) -> Result<HttpResponse> {
-    let path = names.path()?;
-    let scope = Scope {
-        study: path.study,
-        series: Some(path.series),
-        instance: None,
-    };
+    let scope = names.scope()?;
     answer(&caller, &kura, &accept, &request, scope).await
 }
 
@@ -65,12 +56,7 @@ pub(crate) async fn of_instance(
     request: HttpRequest,
     names: web::Path<InstanceNames>,
 ) -> Result<HttpResponse> {
-    let path = names.path()?;
-    let scope = Scope {
-        study: path.study,
-        series: Some(path.series),
-        instance: Some(path.instance),
-    };
+    let scope = names.scope()?;
     answer(&caller, &kura, &accept, &request, scope).await
 }
 

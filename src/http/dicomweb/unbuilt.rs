@@ -22,17 +22,7 @@ pub(super) async fn of_study(
     kura: Kura,
     names: web::Path<StudyNames>,
 ) -> Result<HttpResponse> {
-    let study = names.path()?.study;
-    refuse(
-        &caller,
-        &kura,
-        Scope {
-            study,
-            series: None,
-            instance: None,
-        },
-    )
-    .await
+    refuse(&caller, &kura, names.scope()?).await
 }
 
 /// Refuses a volume of a series.
@@ -41,18 +31,7 @@ pub(super) async fn of_series(
     kura: Kura,
     names: web::Path<SeriesNames>,
 ) -> Result<HttpResponse> {
-    let path = names.path()?;
-    let (study, series) = (path.study, Some(path.series));
-    refuse(
-        &caller,
-        &kura,
-        Scope {
-            study,
-            series,
-            instance: None,
-        },
-    )
-    .await
+    refuse(&caller, &kura, names.scope()?).await
 }
 
 async fn refuse(

@@ -36,11 +36,7 @@ pub(crate) async fn retrieve_study(
     request: HttpRequest,
     names: web::Path<StudyNames>,
 ) -> Result<HttpResponse> {
-    let scope = Scope {
-        study: names.path()?.study,
-        series: None,
-        instance: None,
-    };
+    let scope = names.scope()?;
     many(caller.access(), &kura, &accept, &request, scope).await
 }
 
@@ -54,12 +50,7 @@ pub(crate) async fn retrieve_series(
     request: HttpRequest,
     names: web::Path<SeriesNames>,
 ) -> Result<HttpResponse> {
-    let path = names.path()?;
-    let scope = Scope {
-        study: path.study,
-        series: Some(path.series),
-        instance: None,
-    };
+    let scope = names.scope()?;
     many(caller.access(), &kura, &accept, &request, scope).await
 }
 

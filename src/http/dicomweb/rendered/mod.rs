@@ -26,7 +26,6 @@ use crate::error::Result;
 use crate::http::Kura;
 use crate::http::accept::Accept;
 use crate::http::caller::Caller;
-use crate::index::catalog::Scope;
 use crate::model::FrameList;
 
 /// Retrieve a picture of a study.
@@ -41,11 +40,7 @@ pub(crate) async fn of_study(
 ) -> Result<HttpResponse> {
     let (path, access) = (names.path()?, caller.access());
     let location = format!("{}/rendered", kura.urls(&request).study(&path));
-    let scope = Scope {
-        study: path.study,
-        series: None,
-        instance: None,
-    };
+    let scope = names.scope()?;
     let resource = Resource::new(&kura, &access, &request, location);
     resource.rendered_of_many(&accept, scope).await
 }
@@ -62,11 +57,7 @@ pub(crate) async fn of_series(
 ) -> Result<HttpResponse> {
     let (path, access) = (names.path()?, caller.access());
     let location = format!("{}/rendered", kura.urls(&request).series(&path));
-    let scope = Scope {
-        study: path.study,
-        series: Some(path.series),
-        instance: None,
-    };
+    let scope = names.scope()?;
     let resource = Resource::new(&kura, &access, &request, location);
     resource.rendered_of_many(&accept, scope).await
 }

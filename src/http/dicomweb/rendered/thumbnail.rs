@@ -19,7 +19,7 @@ use crate::http::dicomweb::shapes::{
     FrameParams, InstanceParams, Refused, SeriesParams, StudyParams, Thumbnail, ThumbnailParams,
 };
 use crate::http::{Kura, problem};
-use crate::index::catalog::{Instance, Scope, Visible};
+use crate::index::catalog::{Instance, Visible};
 use crate::model::FrameList;
 
 /// Retrieve a thumbnail of a study.
@@ -34,11 +34,7 @@ pub(crate) async fn of_study(
 ) -> Result<HttpResponse> {
     let (path, access) = (names.path()?, caller.access());
     let location = format!("{}/thumbnail", kura.urls(&request).study(&path));
-    let scope = Scope {
-        study: path.study,
-        series: None,
-        instance: None,
-    };
+    let scope = names.scope()?;
     let instance = kura.archive.catalog(&access).representative(&scope).await?;
     let resource = Resource::new(&kura, &access, &request, location);
     resource.thumbnail(&accept, Arc::new(instance), None).await
@@ -56,11 +52,7 @@ pub(crate) async fn of_series(
 ) -> Result<HttpResponse> {
     let (path, access) = (names.path()?, caller.access());
     let location = format!("{}/thumbnail", kura.urls(&request).series(&path));
-    let scope = Scope {
-        study: path.study,
-        series: Some(path.series),
-        instance: None,
-    };
+    let scope = names.scope()?;
     let instance = kura.archive.catalog(&access).representative(&scope).await?;
     let resource = Resource::new(&kura, &access, &request, location);
     resource.thumbnail(&accept, Arc::new(instance), None).await
