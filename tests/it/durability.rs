@@ -148,10 +148,20 @@ async fn traced(strace: &Path) -> Traced {
         ])
         .arg(&trace);
     command.arg(env!("CARGO_BIN_EXE_kura"));
+    // No worker: the rows that are written are those of the store.
+    command.env("KURA_WORKER__ENABLED", "false");
     let mut server = Server::start_with(Arc::clone(&data), command);
     let live = server.get("/health/live", "").await;
     assert_eq!(live.status, 200);
-    let before = std::fs::read_to_string(&trace).unwrap().lines().count();
+    // strace writes a line when its call is done, which can be after the client has the bytes: the answer to the
+    // request above must stand there before anything is counted from here on.
+    let written = || std::fs::read_to_string(&trace).unwrap();
+    let is_answer = |call: &&Call| call.is_socket() && call.arguments.contains("HTTP/1.1 200");
+    let before = wait_for(Duration::from_secs(10), || {
+        let trace = written();
+        let answered = read(&trace).iter().any(|call| is_answer(&call));
+        answered.then(|| trace.lines().count())
+    });
     let files: Vec<_> = (1..=3)
         .map(|n| {
             instance("1.2.3")
@@ -160,15 +170,10 @@ async fn traced(strace: &Path) -> Traced {
         })
         .collect();
     server.stored(&token, &files).await;
-    // strace writes a line when its call is done; the answer has arrived, so its line is about to.
     let (calls, answered) = wait_for(Duration::from_secs(10), || {
-        let calls = read(&std::fs::read_to_string(&trace).unwrap());
-        let answered = calls
-            .iter()
-            .find(|call| {
-                call.began >= before && call.is_socket() && call.arguments.contains("HTTP/1.1 200")
-            })?
-            .began;
+        let calls = read(&written());
+        let mut later = calls.iter().filter(|call| call.began >= before);
+        let answered = later.find(is_answer)?.began;
         Some((calls, answered))
     });
     server.kill();
