@@ -60,6 +60,35 @@ const PICTURES: &[(&str, u32)] = &[
     ("ts/pydicom__SC_rgb_rle_16bit.dcm", 1),
     ("ts/syn-ts-explicit-le-s16.dcm", 1),
     ("ts/wg04__CT1_RLE.dcm", 1),
+    // Compressed ones.
+    ("document/pydata__liver_j2k.dcm", 2),
+    ("ts/pydicom__examples_ybr_color.dcm", 15), // JPEG with shared differences of colour
+    ("modality/syn-wsi-level0.dcm", 6),
+    ("ts/cookies__ctbrain1.dcm", 1),
+    ("ts/cs3d__CTImage.dcm_JPEGProcess14TransferSyntax_1.2.840.10008.1.2.4.57.dcm", 1),
+    ("ts/dcm4che__CT-JPEGLosslessSV1.dcm", 1),
+    ("ts/fodicom__GH538-jpeg14sv1.dcm", 1),
+    ("ts/ljdata__JPEGExtended_3s_1f_u_08_08.dcm", 1),
+    ("modality/highdicom__sm_image_jpegls_nobot.dcm", 7), // small tiles
+    ("ts/syn-ts-jpegls-lossless-rgb.dcm", 1),
+    ("ts/pydata__JPEG-LL.dcm", 1),
+    ("ts/pydicom__693_J2KI.dcm", 1), // signs of 14 bits
+    ("ts/pydicom__GDCMJ2K_TextGBR.dcm", 1),
+    ("ts/syn-ts-jpeg-extended-u12.dcm", 1), // 12 bits
+    ("ts/pydicom__SC_rgb_dcmtk__eb_cr.dcm", 1), // RGB inside of JPEG
+    ("ts/pydicom__SC_rgb_small_odd_jpeg.dcm", 1),
+    ("ts/pydicom__examples_jpeg2k.dcm", 1),
+    ("ts/syn-ts-htj2k-lossless-rgb.dcm", 1),
+    ("ts/syn-ts-htj2k-lossless-s16.dcm", 1),
+    ("ts/syn-ts-htj2k-lossy-u16.dcm", 1),
+    ("ts/syn-ts-htj2k-rpcl-u16.dcm", 1),
+    ("ts/syn-ts-j2k-lossy-ict.dcm", 1),
+    ("ts/syn-ts-jpeg-baseline-ybr422.dcm", 1),
+    ("ts/syn-ts-jpegls-near-u16.dcm", 1),
+    ("ts/wg04__XA1_JLSL.dcm", 1),
+    ("ts/wg04__NM1_J2KR.dcm", 1),
+    ("ts/wg04__VL6_J2KI.dcm", 1),
+    ("ts/wg04__XA1_JPLL.dcm", 1),
 ];
 
 #[tokio::test]
