@@ -8,6 +8,7 @@ import traceback
 import warnings
 
 import numpy
+import openjpeg
 import requests
 from dicomweb_client.api import DICOMwebClient
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -281,7 +282,14 @@ def frames(client):
 
     call("frame as JPEG-LS", lambda: starts(get(*path(FRAMES), [1], **jpeg_ls)))
     jpeg_2000 = {"media_types": (("image/jp2", "1.2.840.10008.1.2.4.90"),)}
-    call("frame as something else", lambda: refused(406, lambda: get(*path(FRAMES), [1], **jpeg_2000)))
+
+    def decoded(found):
+        # OpenJPEG in C.
+        assert [openjpeg.decode(frame).astype("<u2").tobytes() for frame in found] == [cut[0], cut[2]]
+
+    call("frames as JPEG 2000", lambda: decoded(get(*path(FRAMES), [1, 3], **jpeg_2000)))
+    lossy = {"media_types": (("image/jp2", "1.2.840.10008.1.2.4.91"),)}
+    call("frame as something else", lambda: refused(406, lambda: get(*path(FRAMES), [1], **lossy)))
 
 
 def bulk_data(client):

@@ -98,10 +98,15 @@ pub(super) static ENCODERS: &[Encoder] = &[
         encode: jpegls::encode,
     },
     Encoder {
+        uid: "1.2.840.10008.1.2.4.90",
+        takes: |format| is_whole(format) && jpeg2000::is_written(format),
+        encode: jpeg2000::encode,
+    },
+    Encoder {
         uid: "1.2.840.10008.1.2.4.201",
         // The library gives up on some frames in colour.
         takes: |format| is_whole(format) && format.samples_per_pixel == 1,
-        encode: jpeg2000::encode,
+        encode: jpeg2000::encode_high_throughput,
     },
     Encoder {
         uid: "1.2.840.10008.1.2.5",

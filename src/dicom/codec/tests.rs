@@ -197,7 +197,7 @@ fn what_is_encoded_without_loss_decodes_to_the_same() {
             made += 1;
         }
     }
-    assert_eq!(made, 7 * 4 - 1);
+    assert_eq!(made, 7 * 5 - 1);
 }
 
 #[test]

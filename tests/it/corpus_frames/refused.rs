@@ -128,7 +128,7 @@ async fn n57_what_cannot_be_made_is_406_and_names_what_can_be_had() {
         return;
     };
     for accept in [
-        "multipart/related; type=\"image/jp2\"; transfer-syntax=1.2.840.10008.1.2.4.90".to_owned(),
+        "multipart/related; type=\"image/jp2\"; transfer-syntax=1.2.840.10008.1.2.4.91".to_owned(),
         "multipart/related; type=\"image/jxl\"".to_owned(),
     ] {
         let answer = frames(&server, &at, "1", &accept).await;

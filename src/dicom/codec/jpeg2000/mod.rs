@@ -1,9 +1,23 @@
-//! JPEG 2000 and High-Throughput JPEG 2000 (ISO/IEC 15444-1 and -15): read by `OpenJPEG` in Rust, written by another crate,
-//! whose every frame is read again before it counts.
+//! JPEG 2000 and High-Throughput JPEG 2000 (ISO/IEC 15444-1 and -15): read by `OpenJPEG` in Rust. The first is written here, the
+//! second by another crate, whose every frame is read again before it counts.
+//!
+//! ```text
+//! samples ─▶ wavelet ─▶ block (contexts, MQ coder) ─▶ packet ─▶ codestream
+//! ```
+
+mod block;
+mod codestream;
+mod context;
+mod mq;
+mod packet;
+#[cfg(test)]
+mod tests;
+mod wavelet;
 
 use dicom_toolkit_jpeg2000::{EncodeOptions, encode_htj2k};
 use jpeg2k::{DecodeParameters, Image};
 
+use self::codestream::Picture;
 use super::{CodecError, Photometric, PixelFormat, Result, Samples, packed, precision};
 
 /// Start of codestream and image size markers.
@@ -104,8 +118,50 @@ fn check_size(format: &PixelFormat, stream: &[u8]) -> Result<()> {
     ))
 }
 
-/// Encodes a frame without loss in High-Throughput JPEG 2000.
+/// The most samples of a frame that is written: each has four bytes on the way.
+const MAX_SAMPLES: u64 = 1 << 27;
+
+/// Whether a frame is written: one tile, one precinct a resolution.
+pub(super) fn is_written(format: &PixelFormat) -> bool {
+    let samples = format.pixels() * u64::from(format.samples_per_pixel);
+    format.rows.max(format.columns) <= codestream::MAX_SIDE && samples <= MAX_SAMPLES
+}
+
+/// Encodes a frame without loss in JPEG 2000.
 pub(super) fn encode(samples: &Samples) -> Result<Vec<u8>> {
+    let format = &samples.format;
+    if !is_written(format) {
+        return Err(CodecError::unsupported("frames of that size in JPEG 2000"));
+    }
+    let bits = precision(samples);
+    let picture = Picture {
+        width: format.columns.into(),
+        height: format.rows.into(),
+        bits: u8::try_from(bits).unwrap_or(u8::MAX),
+        is_signed: format.is_signed,
+        is_rgb: format.photometric == Photometric::Rgb && format.samples_per_pixel == 3,
+        components: u8::try_from(format.samples_per_pixel).unwrap_or(u8::MAX),
+    };
+    let sample_bytes = format.sample_bytes();
+    let value = |sample: &[u8]| {
+        let number = sample
+            .iter()
+            .rev()
+            .fold(0, |number, byte| number << 8 | i32::from(*byte));
+        as_said(number, bits.into(), format.is_signed)
+    };
+    let components = (0..picture.components).map(|component| {
+        let every = samples.bytes.chunks_exact(sample_bytes);
+        let every = every
+            .skip(component.into())
+            .step_by(picture.components.into());
+        every.map(value).collect()
+    });
+    Ok(codestream::write(&picture, components.collect()))
+}
+
+/// Encodes a frame without loss in High-Throughput JPEG 2000.
+pub(super) fn encode_high_throughput(samples: &Samples) -> Result<Vec<u8>> {
     let format = &samples.format;
     let bits = precision(samples);
     let failed =
