@@ -1,14 +1,18 @@
 //! DICOMweb through the real door; files are named as in `src/http/dicomweb`.
 
+mod answers;
+mod availability;
 mod bad_files;
 mod bad_input;
 mod bad_wire;
 mod bulk;
+mod bulk_form;
 mod caching;
 mod cors;
 mod json_rows;
 mod metadata;
 mod methods;
+mod names;
 mod offered;
 mod qido;
 mod rendered;
