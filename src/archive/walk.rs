@@ -1,12 +1,13 @@
 //! The instances of a study, a series, or just one, in the order of Q90: rows are fetched a page at a time, so that memory
-//! does not grow with the study.
+//! does not grow with the study. Whoever is walked over must be there to the end: what is deleted in between is noticed, and no
+//! answer ends as if it had never been (W12).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Archive;
 use crate::auth::Access;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::index::catalog::{Cursor, Instance, Scope, Visible};
 
 /// Instances whose rows are fetched at once.
@@ -21,6 +22,8 @@ pub struct Walk {
     page: VecDeque<Visible<Instance>>,
     /// Where the page ends; `None` when nothing comes after it.
     after: Option<Cursor>,
+    /// How many have to come on further pages.
+    due: u64,
 }
 
 impl Archive {
@@ -37,8 +40,15 @@ impl Archive {
             scope,
             page: VecDeque::new(),
             after: None,
+            due: 0,
         };
         walk.take(page);
+        if let Some(after) = &walk.after {
+            walk.due = self
+                .catalog(access)
+                .count_behind(&walk.scope, after)
+                .await?;
+        }
         Ok(walk)
     }
 }
@@ -47,14 +57,20 @@ impl Walk {
     /// The next instance; `None` at the end.
     ///
     /// # Errors
-    /// `Kind::Unavailable` if the database does not answer.
+    /// `Kind::Unavailable` if the database does not answer, and at the end if instances were deleted meanwhile.
     pub async fn next(&mut self) -> Result<Option<Visible<Instance>>> {
         if self.page.is_empty()
             && let Some(after) = self.after.take()
         {
             let catalog = self.archive.catalog(&self.access);
             let page = catalog.instances(&self.scope, Some(&after), PAGE).await?;
+            self.due = self.due.saturating_sub(page.len() as u64);
             self.take(page);
+            if self.after.is_none() && self.due > 0 {
+                let gone = std::mem::take(&mut self.due);
+                let detail = format!("{gone} instances were deleted while they were read");
+                return Err(Error::new(Kind::Unavailable, detail));
+            }
         }
         Ok(self.page.pop_front())
     }

@@ -158,6 +158,7 @@ mod tests {
         check("gzip;q=x", None);
         check("identity", None);
         check("br, deflate", None);
+        check("gzip;q=0.000, *;q=0", None);
         check("", None);
     }
 

@@ -104,15 +104,33 @@ pub async fn single(response: &mut HttpResponseBuilder, part: Part) -> Result<Ht
     sized(response, part.len, part.bytes).await
 }
 
-/// A multipart answer (7.2 of dicomweb.md); `root_type` is the media type of the parts.
-pub fn multipart(
-    response: &mut HttpResponseBuilder,
+/// A multipart answer to `request` (7.2 of dicomweb.md); `root_type` is the media type of the parts.
+///
+/// # Errors
+/// What the first part, or its first bytes, fail with.
+pub async fn multipart(
+    (request, response): (&HttpRequest, &mut HttpResponseBuilder),
     root_type: &str,
-    parts: impl Stream<Item = Result<Part>> + 'static,
-) -> HttpResponse {
-    let boundary = Boundary::of(Uuid::new_v4());
+    parts: impl Stream<Item = Result<Part>> + Send + 'static,
+) -> Result<HttpResponse> {
+    let boundary = boundary(request);
     response.content_type(boundary.content_type(root_type));
-    response.streaming(message(boundary, parts))
+    let parts = begun(parts).await?;
+    Ok(response.streaming(message(boundary, parts)))
+}
+
+/// The same parts once the first bytes of the first are there, so that a store which is away is told by the status (S24).
+async fn begun(
+    parts: impl Stream<Item = Result<Part>> + Send + 'static,
+) -> Result<impl Stream<Item = Result<Part>> + Send + 'static> {
+    let mut parts = parts.boxed();
+    let mut first = parts.try_next().await?;
+    if let Some(part) = &mut first {
+        let bytes = part.bytes.try_next().await?;
+        let rest = std::mem::replace(&mut part.bytes, stream::empty().boxed());
+        part.bytes = stream::iter(bytes.map(Ok)).chain(rest).boxed();
+    }
+    Ok(stream::iter(first.map(Ok)).chain(parts))
 }
 
 /// A multipart answer to `request` whose length is known before its bytes are: of it a range can be asked too (F26, F63).
@@ -123,21 +141,27 @@ pub fn multipart(
 pub async fn measured(
     (request, response): (&HttpRequest, &mut HttpResponseBuilder),
     root_type: &str,
-    heads: impl Iterator<Item = (&str, u64, &str)>,
+    heads: impl Iterator<Item = (impl AsRef<str>, u64, impl AsRef<str>)>,
     parts: impl Stream<Item = Result<Part>> + Send + 'static,
 ) -> Result<HttpResponse> {
-    let boundary = conditional::boundary(request).unwrap_or_else(|| Boundary::of(Uuid::new_v4()));
+    let boundary = boundary(request);
     response
         .content_type(boundary.content_type(root_type))
         .insert_header((ACCEPT_RANGES, "bytes"));
     let of_parts: u64 = heads
         .map(|(content_type, len, location)| {
-            let head = boundary.part_header(content_type, len, Some(location));
+            let head = boundary.part_header(content_type.as_ref(), len, Some(location.as_ref()));
             (head.len() + PART_END.len()) as u64 + len
         })
         .sum();
     let len = of_parts + boundary.end().len() as u64;
+    let parts = begun(parts).await?;
     sized(response, len, message(boundary, parts).boxed()).await
+}
+
+/// Where the content of an answer was noted, its boundary follows from that: equal tags are equal bytes (C01).
+fn boundary(request: &HttpRequest) -> Boundary {
+    conditional::boundary(request).unwrap_or_else(|| Boundary::of(Uuid::new_v4()))
 }
 
 /// A multipart answer of one part, measured.
@@ -158,8 +182,8 @@ pub async fn one_part(
 /// The bytes of a multipart answer. They end with the first error.
 fn message(
     boundary: Boundary,
-    parts: impl Stream<Item = Result<Part>> + 'static,
-) -> impl Stream<Item = Result<Bytes>> {
+    parts: impl Stream<Item = Result<Part>> + Send + 'static,
+) -> impl Stream<Item = Result<Bytes>> + Send {
     let end = boundary.end();
     let bytes = parts.flat_map(move |part| match part {
         Ok(part) => {
@@ -175,9 +199,9 @@ fn message(
 }
 
 /// A stream that ends with its first error.
-fn until_error<T, E>(
-    stream: impl Stream<Item = std::result::Result<T, E>>,
-) -> impl Stream<Item = std::result::Result<T, E>> {
+fn until_error<T: Send, E: Send>(
+    stream: impl Stream<Item = std::result::Result<T, E>> + Send,
+) -> impl Stream<Item = std::result::Result<T, E>> + Send {
     stream.scan(false, |has_failed, item| {
         let is_over = std::mem::replace(has_failed, item.is_err());
         std::future::ready((!is_over).then_some(item))

@@ -26,8 +26,8 @@ use crate::{Error, Kind, Result};
 /// How long a look at the health of an object store may take, its repeats included.
 const HEALTH: Duration = Duration::from_secs(5);
 
-/// The longest slice that is handed out: actix copies each chunk of a body, and large ones cost it memory and speed.
-const SLICE_BYTES: usize = 128 << 10;
+/// The longest slice that is handed out: actix copies each chunk of a body, and large ones cost it memory and speed (F71).
+const SLICE_BYTES: usize = 64 << 10;
 
 /// Where bytes are. A clone is cheap and is the same store.
 #[derive(Clone)]

@@ -78,9 +78,10 @@ pub(crate) async fn retrieve_bulkdata(
     };
     let places = (0..table.parts()).filter_map(|index| table.part(index));
     let frames = kura.archive.frames(access, instance, places);
+    let table = Arc::new(table);
     let places =
         (0..table.parts()).filter_map(move |index| Some((location.clone(), table.part(index)?)));
-    pixels::answer(&mut response, &accept, frames, kinds, places).await
+    pixels::answer((&request, &mut response), &accept, frames, kinds, places).await
 }
 
 pub(super) fn absent() -> Error {

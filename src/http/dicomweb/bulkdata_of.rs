@@ -99,7 +99,7 @@ async fn answer(
     let mut response = HttpResponse::Ok();
     respond::object_headers(&mut response);
     if is_multipart {
-        return Ok(respond::multipart(&mut response, OCTETS, parts));
+        return respond::multipart((request, &mut response), OCTETS, parts).await;
     }
     let part = parts.try_next().await?.ok_or_else(absent)?;
     respond::single(&mut response, part).await

@@ -47,7 +47,7 @@ pub(crate) async fn retrieve_frames(
         .map(move |(number, place)| (urls.frame(&path, number), place));
     let mut response = HttpResponse::Ok();
     respond::object_headers(&mut response);
-    pixels::answer(&mut response, &accept, frames, kinds, places).await
+    pixels::answer((&request, &mut response), &accept, frames, kinds, places).await
 }
 
 /// Frames without a list of them: `/frames` and `/frames/`.

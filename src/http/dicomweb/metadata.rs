@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_web::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
+use actix_web::http::header::CONTENT_ENCODING;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use futures::stream::{StreamExt, TryStreamExt};
 
@@ -15,7 +15,7 @@ use crate::http::accept::Accept;
 use crate::http::caller::Caller;
 use crate::http::data_sets::{self, Count, Form};
 use crate::http::urls::Urls;
-use crate::http::{Kura, conditional, respond};
+use crate::http::{Kura, compress, conditional, respond};
 use crate::index::catalog::{Instance, Scope, Visible};
 
 /// Retrieve the metadata of a study.
@@ -78,9 +78,9 @@ async fn answer(
     conditional::made_of(request, &stamp);
     if let Ok(Form::Parts | Form::Xml) = form {
         let heads = kura.archive.heads(&access, scope, &base).await?;
-        return as_xml(heads, form?, urls).await;
+        return as_xml(request, heads, form?, urls).await;
     }
-    let gzip = takes_gzip(request);
+    let gzip = compress::weight(request.headers(), "gzip") > 0.0;
     let metadata = kura.archive.metadata(&access, scope, &base, gzip).await?;
     // After visibility, so that an odd Accept learns nothing about what is not there (S11 before S13).
     let Form::Json(media_type) = form? else {
@@ -99,7 +99,12 @@ async fn answer(
 }
 
 /// One document an instance (J50).
-async fn as_xml(mut heads: HeadStream, form: Form, urls: Urls) -> Result<HttpResponse> {
+async fn as_xml(
+    request: &HttpRequest,
+    mut heads: HeadStream,
+    form: Form,
+    urls: Urls,
+) -> Result<HttpResponse> {
     let mut response = HttpResponse::Ok();
     respond::object_headers(&mut response);
     let part = move |(instance, head): (Arc<Visible<Instance>>, Vec<u8>)| {
@@ -111,53 +116,5 @@ async fn as_xml(mut heads: HeadStream, form: Form, urls: Urls) -> Result<HttpRes
         return respond::single(&mut response, part(head)?).await;
     }
     let parts = heads.map(move |head| head.and_then(&part));
-    Ok(respond::multipart(
-        &mut response,
-        data_sets::DICOM_XML,
-        parts,
-    ))
-}
-
-/// Whether Accept-Encoding allows gzip with a weight above zero (RFC 9110 12.5.3).
-fn takes_gzip(request: &HttpRequest) -> bool {
-    let values = request
-        .headers()
-        .get_all(ACCEPT_ENCODING)
-        .filter_map(|v| v.to_str().ok());
-    let mut any = None;
-    for coding in values.flat_map(|value| value.split(',')) {
-        let mut parts = coding.split(';').map(str::trim);
-        let name = parts.next().unwrap_or_default();
-        let refused = parts.any(|p| p.strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0)));
-        if name.eq_ignore_ascii_case("gzip") {
-            return !refused;
-        }
-        if name == "*" {
-            any = Some(!refused);
-        }
-    }
-    any.unwrap_or(false)
-}
-
-#[cfg(test)]
-mod tests {
-    use actix_web::test::TestRequest;
-
-    use super::*;
-
-    fn check(header: &str, expected: bool) {
-        let request = TestRequest::default().insert_header((ACCEPT_ENCODING, header));
-        assert_eq!(takes_gzip(&request.to_http_request()), expected, "{header}");
-    }
-
-    #[test]
-    fn c10_gzip_is_sent_to_those_who_take_it() {
-        check("gzip, deflate, br, zstd", true);
-        check("GZIP;q=0.5", true);
-        check("*", true);
-        check("br, gzip;q=0", false);
-        check("gzip;q=0.000, *", false);
-        check("identity", false);
-        check("", false);
-    }
+    respond::multipart((request, &mut response), data_sets::DICOM_XML, parts).await
 }

@@ -68,7 +68,7 @@ pub(crate) async fn search_patients(
             .map(|row| data_sets::part(&row, String::new()))
             .collect();
         let parts = stream::iter(parts);
-        return Ok(respond::multipart(&mut response, DICOM_XML, parts));
+        return respond::multipart((&request, &mut response), DICOM_XML, parts).await;
     };
     let body = [&b"["[..], &rows.collect::<Vec<_>>().join(&b','), b"]"].concat();
     Ok(response.content_type(media_type).body(body))

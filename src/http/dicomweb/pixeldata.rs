@@ -97,7 +97,7 @@ async fn answer(
     let parts = instances.and_then(move |instance| sending.clone().parts(instance));
     let mut parts = parts.try_flatten().boxed();
     if seen.is_multipart {
-        return Ok(respond::multipart(&mut response, &seen.root_type, parts));
+        return respond::multipart((request, &mut response), &seen.root_type, parts).await;
     }
     let part = parts.try_next().await?.ok_or_else(no_pixels)?;
     respond::single(&mut response, part).await

@@ -1,6 +1,6 @@
 //! The forms in which pixel data leave: what can be sent, and which of it to whom (dicomweb.md 2.4 and 2.5).
 
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures::stream::{self, Stream, StreamExt as _};
 
 use crate::archive::frames::Frames;
@@ -323,18 +323,20 @@ impl Parts {
 }
 
 /// Answers with the frames at `places`, each with its address, in the form that the caller takes. The first is made before the
-/// status is sent: where no codec can make it, the caller hears what else there is, or gets it (N57).
+/// status is sent: where no codec can make it, the caller hears what else there is, or gets it (N57). What goes out as it is
+/// stored, and what is one frame, has a length beforehand, so that a range of it can be asked (F26, F70).
 ///
 /// # Errors
 /// `Kind::NotAcceptable` with what there is, and what reading fails with.
 pub(super) async fn answer(
-    response: &mut HttpResponseBuilder,
+    (request, response): (&HttpRequest, &mut HttpResponseBuilder),
     accept: &Accept,
     frames: Frames,
     kinds: Kinds,
-    mut places: impl Iterator<Item = (String, FramePlace)> + Send + 'static,
+    places: impl Iterator<Item = (String, FramePlace)> + Clone + Send + 'static,
 ) -> Result<HttpResponse> {
-    let Some((location, place)) = places.next() else {
+    let mut rest = places.clone();
+    let Some((location, place)) = rest.next() else {
         return Err(problem::no_such_part("no frame asked"));
     };
     let name = frames.instance().transfer_syntax_uid.clone();
@@ -359,8 +361,18 @@ pub(super) async fn answer(
     if !offer.is_multipart {
         return respond::single(response, first).await;
     }
-    let all = stream::iter([Ok(first)]).chain(made.parts(places));
-    Ok(respond::multipart(response, offer.media_type, all))
+    let to = (request, response);
+    if rest.clone().next().is_none() {
+        return respond::one_part(to, offer.media_type, first).await;
+    }
+    let content_type = made.recipe.content_type.clone();
+    let is_measured = matches!(made.recipe.making, Making::Verbatim);
+    let all = stream::iter([Ok(first)]).chain(made.parts(rest));
+    if is_measured {
+        let heads = places.map(|(location, place)| (&content_type, place.len(), location));
+        return respond::measured(to, offer.media_type, heads, all).await;
+    }
+    respond::multipart(to, offer.media_type, all).await
 }
 
 #[cfg(test)]

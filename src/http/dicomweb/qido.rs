@@ -208,11 +208,8 @@ impl Search<'_> {
         });
         let Form::Json(media_type) = form else {
             let parts = rows.map(|row| data_sets::part(&row?, String::new()));
-            return Ok(respond::multipart(
-                &mut response,
-                data_sets::DICOM_XML,
-                parts,
-            ));
+            return respond::multipart((self.request, &mut response), data_sets::DICOM_XML, parts)
+                .await;
         };
         response.content_type(media_type);
         // Written as they are sent (J25).

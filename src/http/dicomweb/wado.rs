@@ -154,8 +154,11 @@ async fn many(
         _ => return alone(access, kura, accept, request, instances).await,
     }
     let (left_out, missing) = count_left_out(&kura.archive, instances, accept).await?;
-    let stamp = kura.archive.stamp(&access, &scope).await?;
-    conditional::made_of(request, &stamp);
+    if missing.is_empty() {
+        // What is missing may come back with its volume, and nothing of the content would tell.
+        let stamp = kura.archive.stamp(&access, &scope).await?;
+        conditional::made_of(request, &stamp);
+    }
     let urls = kura.urls(request);
     let mut response = if left_out == 0 {
         HttpResponse::Ok()
@@ -179,7 +182,7 @@ async fn many(
         missing,
         sender: sender(kura, &access, request, accept, true),
     };
-    Ok(respond::multipart(&mut response, DICOM, sending.parts()))
+    respond::multipart((request, &mut response), DICOM, sending.parts()).await
 }
 
 /// A study or series as one file, if it has one instance and no more (W06).

@@ -1,14 +1,14 @@
 //! The instances of a study or a series, page by page, in the order of Q90.
 
 use sea_orm::ConnectionTrait;
-use sea_orm::sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, Order, Query, SelectStatement};
 
 use super::instance::{Instance, select};
 use super::{Catalog, Scope, Visible};
 use crate::auth::Access;
 use crate::error::{Error, Result};
 use crate::index::columns::NO_NUMBER;
-use crate::index::row::{failed, get};
+use crate::index::row::{failed, get, unsigned};
 use crate::index::visible::{At, Unread, basis};
 use crate::model::{ClassMask, SeriesUid, SopInstanceUid};
 
@@ -60,6 +60,24 @@ impl Catalog<'_> {
             return Err(self.why_nothing(scope).await?);
         }
         rows.iter().map(|row| self.instance_of(row)).collect()
+    }
+
+    /// How many instances of `scope` there are behind `after`.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if the database does not answer.
+    pub async fn count_behind(&self, scope: &Scope, after: &Cursor) -> Result<u64> {
+        let mut behind_it = named(self.access, scope, Unread::Hidden);
+        behind_it
+            .clear_selects()
+            .expr(Expr::cust("1"))
+            .and_where(behind(after));
+        let count = Query::select()
+            .expr_as(Func::count(Expr::cust("*")), "n")
+            .from_subquery(behind_it, "it")
+            .take();
+        let row = self.index.reader.query_one(&count).await.map_err(failed)?;
+        row.map_or(Ok(0), |row| unsigned(get(&row, "n")?))
     }
 
     /// Why a scope has nothing to show: not there, erased, or not with these scopes.

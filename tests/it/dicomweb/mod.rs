@@ -24,6 +24,7 @@ mod stow;
 mod stow_data_sets;
 mod stow_rules;
 mod stow_wire;
+mod streams;
 mod wado;
 mod wado_uri;
 mod xml;

@@ -70,7 +70,7 @@ impl Resource<'_> {
         }
         let kind = picture_type(offer.media_type, wish);
         match one {
-            _ if offer.is_multipart => Ok(self.in_parts(rendering, indexes, wish, kind)),
+            _ if offer.is_multipart => self.in_parts(rendering, indexes, wish, kind).await,
             Some(frame) if kind != PictureType::Gif || indexes.len() == 1 => {
                 let file = rendering.file(frame, wish, kind).await?;
                 self.file((&tag, wish), offer.content_type(), file.into())
@@ -80,13 +80,13 @@ impl Resource<'_> {
         }
     }
 
-    fn in_parts(
+    async fn in_parts(
         &self,
         rendering: Rendering,
         indexes: Vec<u32>,
         wish: &Wish,
         kind: PictureType,
-    ) -> HttpResponse {
+    ) -> Result<HttpResponse> {
         let mut response = self.begin(wish);
         let path = path_of(&rendering);
         let (urls, wish) = (self.urls.clone(), wish.clone());
@@ -98,7 +98,7 @@ impl Resource<'_> {
                 Ok(part(kind.media_type(), location, file.into()))
             }
         });
-        respond::multipart(&mut response, kind.media_type(), parts)
+        respond::multipart((self.request, &mut response), kind.media_type(), parts).await
     }
 
     /// The frames one after the other, written as they are made.
@@ -145,7 +145,7 @@ impl Resource<'_> {
             let part = going.next().await?;
             Ok::<_, Error>(part.map(|part| (part, going)))
         });
-        Ok(respond::multipart(&mut response, kind.media_type(), parts))
+        respond::multipart((self.request, &mut response), kind.media_type(), parts).await
     }
 }
 
