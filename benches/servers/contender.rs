@@ -26,6 +26,8 @@ pub(crate) struct Contender {
     /// `127.0.0.1:PORT`.
     pub address: String,
     pub token: String,
+    /// The token of another facility, where there are facilities.
+    other: String,
     /// Where its DICOMweb begins.
     pub root: &'static str,
     data: Arc<TempDir>,
@@ -55,13 +57,15 @@ impl Contender {
     }
 
     fn kura(name: &'static str, data: Arc<TempDir>, database: bool) -> Self {
-        let add = ["facility", "add", "F001", "--name", "Bench"];
-        kura(data.path(), &add);
+        for code in ["F001", "F002"] {
+            kura(data.path(), &["facility", "add", code, "--name", "Bench"]);
+        }
         let server = Server::start_on(Arc::clone(&data));
         Self {
             name,
             address: server.base.trim_start_matches("http://").to_owned(),
             token: server.reader("F001"),
+            other: server.reader("F002"),
             root: "",
             data,
             process: Process::Kura(server),
@@ -136,6 +140,7 @@ impl Contender {
             name,
             address,
             token: String::new(),
+            other: String::new(),
             root,
             data,
             process: Process::Other(child, command),
@@ -146,6 +151,11 @@ impl Contender {
     /// Its folder; what nginx serves lies in `files` below it.
     pub(crate) fn folder(&self) -> &Path {
         self.data.path()
+    }
+
+    /// The token of another facility.
+    pub(crate) fn other_token(&self) -> &str {
+        &self.other
     }
 
     /// A connection of the user who stores and reads.

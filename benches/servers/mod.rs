@@ -4,6 +4,7 @@
 mod client;
 mod contender;
 mod ct;
+mod fair;
 mod read;
 mod render;
 mod report;
@@ -11,6 +12,8 @@ mod search;
 mod store;
 
 use bytes::Bytes;
+
+pub(crate) use self::fair::upload;
 
 use self::contender::Contender;
 use self::report::Report;
@@ -78,6 +81,9 @@ pub(crate) async fn run(words: &[&str]) -> bool {
     }
     if wants("render") {
         render::jpeg(&mut bench).await;
+    }
+    if wants("fair") {
+        fair::upload_beside_frames(&mut bench).await;
     }
     if wants("search") {
         store::small(&mut bench).await;

@@ -6,7 +6,8 @@ use super::report::{Aim, Row};
 use super::{Bench, ct, median, store};
 
 const INSTANCES: &str = "multipart/related; type=\"application/dicom\"; transfer-syntax=*";
-const FRAMES: &str = "multipart/related; type=\"application/octet-stream\"; transfer-syntax=*";
+pub(crate) const FRAMES: &str =
+    "multipart/related; type=\"application/octet-stream\"; transfer-syntax=*";
 
 /// Takes what kura answers, keeps it as a file of nginx and says under which path.
 async fn as_file(bench: &Bench, name: &str, mut ask: Ask) -> String {
