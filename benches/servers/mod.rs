@@ -56,7 +56,7 @@ pub(crate) async fn run(words: &[&str]) -> bool {
         !named || words.contains(&work)
     };
     println!("making {} slices", ct::SLICES);
-    let cluster = Cluster::durable();
+    let cluster = Cluster::start_with("-c shared_buffers=1GB -c max_wal_size=4GB");
     let mut bench = Bench {
         report: Report::default(),
         sqlite: Contender::kura_on_sqlite(),

@@ -95,12 +95,8 @@ impl Cluster {
         Self::start_with("-c fsync=off -c full_page_writes=off -c shared_buffers=64MB")
     }
 
-    /// One that is set up as for people who trust it.
-    pub fn durable() -> Self {
-        Self::start_with("-c shared_buffers=1GB -c max_wal_size=4GB")
-    }
-
-    fn start_with(settings: &'static str) -> Self {
+    /// A new one with settings of its own, which keeps what it was told.
+    pub fn start_with(settings: &'static str) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("kura-postgres-")
             .tempdir()
