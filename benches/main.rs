@@ -3,6 +3,8 @@
 //! - `qido [STUDIES] [postgres://…]`: searching an archive of so many studies, 100,000 if it is not said, on SQLite or in an
 //!   empty database of PostgreSQL;
 //! - `names`: what it costs a store that its patient is new to the facility;
+//! - `servers [WORK…] [studies=N] [rounds=N]`: kura beside Orthanc and nginx; `scripts/bench` installs those and runs it where
+//!   nobody else can reach them. WORK is of `store`, `metadata`, `retrieve`, `frames`, `enhanced`, `render`, `fair`, `search`;
 //! - `timing`: whether an answer of 404 tells what is there.
 //!
 //! `docs/performance.md` holds the figures, and on what they were taken.
@@ -12,6 +14,7 @@ use std::time::Duration;
 mod fill;
 mod names;
 mod qido;
+mod servers;
 mod timing;
 
 #[path = "../tests/it/harness/mod.rs"]
@@ -35,11 +38,16 @@ fn main() -> std::process::ExitCode {
     let is_within = match words.as_slice() {
         ["qido", rest @ ..] => runtime.block_on(qido::run(rest)),
         ["names"] => runtime.block_on(names::run()),
+        ["servers", rest @ ..] => runtime.block_on(servers::run(rest)),
+        ["servers-upload", address, token] => runtime.block_on(async {
+            servers::upload(address, token).await;
+            true
+        }),
         ["timing"] => runtime.block_on(timing::run()),
         // Run with all other benches and tests: nothing that takes minutes.
         [] => true,
         _ => {
-            eprintln!("what there is: qido [STUDIES] [postgres://…], names, timing");
+            eprintln!("what there is: qido [STUDIES] [postgres://…], names, servers, timing");
             false
         }
     };

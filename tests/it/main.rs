@@ -17,6 +17,7 @@ mod corpus_frames;
 mod corpus_load;
 mod corpus_metadata;
 mod corpus_pictures;
+mod counted;
 mod crash;
 mod deleting;
 mod dicomweb;

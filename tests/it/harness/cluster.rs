@@ -16,6 +16,7 @@ use super::watched::{Watch, free_port};
 pub struct Cluster {
     folder: PathBuf,
     port: u16,
+    settings: &'static str,
     databases: AtomicUsize,
     template: OnceLock<()>,
     _watch: Watch,
@@ -89,8 +90,13 @@ impl Cluster {
         SHARED.get_or_init(Self::start)
     }
 
-    /// A new one.
+    /// A new one, which forgets in a power cut what it was told last.
     pub fn start() -> Self {
+        Self::start_with("-c fsync=off -c full_page_writes=off -c shared_buffers=64MB")
+    }
+
+    /// A new one with settings of its own, which keeps what it was told.
+    pub fn start_with(settings: &'static str) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("kura-postgres-")
             .tempdir()
@@ -128,6 +134,7 @@ impl Cluster {
             _watch: Watch::run(&clean_up, &[text(&pg_ctl), text(&data), text(&folder)]),
             folder,
             port: free_port(),
+            settings,
             databases: AtomicUsize::new(0),
             template: OnceLock::new(),
         };
@@ -151,10 +158,10 @@ impl Cluster {
     /// Starts the server, which answers then.
     pub fn resume(&self) {
         let options = format!(
-            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} -c fsync=off -c full_page_writes=off \
-             -c max_connections=300 -c shared_buffers=64MB",
+            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} -c max_connections=300 {}",
             self.port,
-            text(&self.folder)
+            text(&self.folder),
+            self.settings
         );
         let log = self.folder.join("log");
         self.pg_ctl(&["start", "-l", text(&log), "-o", &options]);
