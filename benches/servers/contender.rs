@@ -66,7 +66,7 @@ impl Contender {
             address: server.base.trim_start_matches("http://").to_owned(),
             token: server.reader("F001"),
             other: server.reader("F002"),
-            root: "",
+            root: "/dicomweb",
             data,
             process: Process::Kura(server),
             database,

@@ -85,7 +85,7 @@ async fn received(server: &Contender) -> u64 {
     let mut connection = Connection::open(&server.address, server.other_token()).await;
     let ask = Ask {
         keep: true,
-        ..Ask::get("/instances/count", "application/json")
+        ..server.get("/instances/count", "application/json")
     };
     let body = connection.ask(&ask).await.body;
     let answer: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
@@ -122,7 +122,7 @@ pub(crate) async fn upload(address: &str, token: &str) {
             .map(|n| ct::slice(&study, n, &pixels))
             .collect();
         let asks = files.chunks(10).map(|ten| Ask {
-            path: "/studies".to_owned(),
+            path: "/dicomweb/studies".to_owned(),
             accept: "application/dicom+json",
             body: Some(ct::store(ten)),
             ..Ask::default()

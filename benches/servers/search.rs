@@ -100,8 +100,8 @@ pub(crate) async fn deep(bench: &mut Bench) {
     let mut aims = Vec::new();
     for (at, server) in [&bench.sqlite, &bench.postgres].into_iter().enumerate() {
         let mut connection = server.connect().await;
-        let first = median_of(&mut connection, &Ask::get("/studies?limit=50", JSON)).await;
-        let mut ask = Ask::get("/studies?limit=50", JSON);
+        let mut ask = server.get("/studies?limit=50", JSON);
+        let first = median_of(&mut connection, &ask).await;
         let mut last = ask.clone();
         loop {
             let Some(next) = connection.ask(&ask).await.next else {
