@@ -43,6 +43,10 @@ fn main() -> std::process::ExitCode {
             servers::upload(address, token).await;
             true
         }),
+        ["servers-read", address, token, what] => runtime.block_on(async {
+            servers::read_on(address, token, what).await;
+            true
+        }),
         ["timing"] => runtime.block_on(timing::run()),
         // Run with all other benches and tests: nothing that takes minutes.
         [] => true,

@@ -130,3 +130,45 @@ pub(crate) async fn upload(address: &str, token: &str) {
         all(address, token, 8, asks.collect()).await;
     }
 }
+
+/// Reads without end: frames over eight connections, or whole studies over one.
+pub(crate) async fn read(address: &str, token: &str, what: &str) {
+    let pixels: Vec<_> = (0..ct::SLICES).map(ct::pixels).collect();
+    let study = "1.2.826.0.1.820";
+    let files: Vec<_> = (1..=ct::SLICES)
+        .map(|n| ct::slice(study, n, &pixels))
+        .collect();
+    let store = Ask {
+        path: "/dicomweb/studies".to_owned(),
+        accept: "application/dicom+json",
+        body: Some(ct::store(&files)),
+        ..Ask::default()
+    };
+    let mut connection = Connection::open(address, token).await;
+    connection.ask(&store).await;
+    loop {
+        if what == "frames" {
+            let asks = (1..=ct::SLICES).map(|n| {
+                let path = format!(
+                    "/dicomweb/studies/{study}/series/{study}.1/instances/{study}.1.{n}/frames/1"
+                );
+                Ask::get(path, read::FRAMES)
+            });
+            let count = ct::SLICES as f64;
+            let (whole, _) = all(address, token, 8, asks.collect()).await;
+            println!("{:.0} frames/s", count / whole.as_secs_f64());
+        } else {
+            let taken = connection
+                .ask(&Ask::get(
+                    format!("/dicomweb/studies/{study}"),
+                    read::INSTANCES,
+                ))
+                .await;
+            println!(
+                "{:.0} MB/s first {:?}",
+                taken.bytes as f64 / 1e6 / taken.whole.as_secs_f64(),
+                taken.first
+            );
+        }
+    }
+}

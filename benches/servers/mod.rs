@@ -13,7 +13,7 @@ mod store;
 
 use bytes::Bytes;
 
-pub(crate) use self::fair::upload;
+pub(crate) use self::fair::{read as read_on, upload};
 
 use self::contender::Contender;
 use self::report::Report;

@@ -5,7 +5,8 @@ use super::contender::Contender;
 use super::report::{Aim, Row};
 use super::{Bench, ct, median, store};
 
-const INSTANCES: &str = "multipart/related; type=\"application/dicom\"; transfer-syntax=*";
+pub(crate) const INSTANCES: &str =
+    "multipart/related; type=\"application/dicom\"; transfer-syntax=*";
 pub(crate) const FRAMES: &str =
     "multipart/related; type=\"application/octet-stream\"; transfer-syntax=*";
 

@@ -120,7 +120,7 @@ impl Assembly {
     ///
     /// # Errors
     /// If values that were put aside cannot be read again.
-    pub async fn deliver(mut self, ingest: &Ingest) -> Result<()> {
+    pub async fn deliver(mut self, ingest: &mut Ingest) -> Result<()> {
         if let Some((Role::Document(_), _)) = self.arriving.take() {
             // The part in flight leaves nothing behind (T52).
             self.documents.pop();
@@ -142,7 +142,7 @@ impl Assembly {
         Ok(())
     }
 
-    async fn file(&mut self, composed: Composed, ingest: &Ingest) -> Result<()> {
+    async fn file(&mut self, composed: Composed, ingest: &mut Ingest) -> Result<()> {
         let syntax = match self.syntax(&composed).await? {
             Ok(syntax) => syntax,
             Err(text) => {
@@ -219,7 +219,7 @@ impl Assembly {
         &mut self,
         (tag, vr): (Tag, VR),
         ranges: Vec<Range<u64>>,
-        ingest: &Ingest,
+        ingest: &mut Ingest,
     ) -> Result<bool> {
         let len = ranges.iter().map(|range| range.end - range.start).sum();
         let Some((header, padding)) = compose::around(tag, vr, len) else {
@@ -234,7 +234,7 @@ impl Assembly {
     }
 
     /// Encapsulated pixel data, one fragment a part.
-    async fn fragments(&mut self, ranges: Vec<Range<u64>>, ingest: &Ingest) -> Result<bool> {
+    async fn fragments(&mut self, ranges: Vec<Range<u64>>, ingest: &mut Ingest) -> Result<bool> {
         send(ingest, compose::encapsulated().into()).await;
         for range in ranges {
             let len = range.end - range.start;
@@ -251,7 +251,7 @@ impl Assembly {
         Ok(true)
     }
 
-    async fn range(&mut self, mut range: Range<u64>, ingest: &Ingest) -> Result<()> {
+    async fn range(&mut self, mut range: Range<u64>, ingest: &mut Ingest) -> Result<()> {
         while !range.is_empty() {
             let bytes = self.spool.read(&mut range).await?;
             send(ingest, bytes).await;
@@ -260,13 +260,13 @@ impl Assembly {
     }
 }
 
-async fn send(ingest: &Ingest, bytes: Bytes) {
+async fn send(ingest: &mut Ingest, bytes: Bytes) {
     if !bytes.is_empty() {
         ingest.send(Input::Data(bytes)).await;
     }
 }
 
-async fn broken(ingest: &Ingest, text: &str) {
+async fn broken(ingest: &mut Ingest, text: &str) {
     ingest.send(Input::Broken(text.to_owned())).await;
 }
 

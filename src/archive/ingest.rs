@@ -21,8 +21,13 @@ use crate::index::record::{NewInstance, NewPack, Recorded, is_in_use};
 use crate::model::{PackId, SopInstanceUid, StudyUid};
 use crate::storage::{PackWriter, Sealed, seal_all};
 
-/// Messages between the door and the task: each holds at most one chunk as it came from the socket.
+/// Messages between the door and the task.
 const QUEUE: usize = 2;
+
+/// Bytes of one message, and what is told in it at most: a message wakes another thread, which costs more than the bytes of
+/// one chunk from the socket.
+const MESSAGE_BYTES: usize = 256 << 10;
+const MESSAGE_INPUTS: usize = 64;
 
 /// What the door tells the task.
 #[derive(Debug)]
@@ -53,22 +58,61 @@ pub struct Options {
 /// A running store.
 #[derive(Debug)]
 pub struct Ingest {
-    input: mpsc::Sender<Input>,
+    feed: Feed,
     task: tokio::task::JoinHandle<Result<Vec<StoreOutcome>>>,
 }
 
+/// The door's end of the channel, and what is still to be told through it.
+#[derive(Debug)]
+struct Feed {
+    input: mpsc::Sender<Vec<Input>>,
+    held: Vec<Input>,
+    held_bytes: usize,
+}
+
+impl Feed {
+    async fn flush(&mut self) -> bool {
+        if self.held.is_empty() {
+            return !self.input.is_closed();
+        }
+        self.held_bytes = 0;
+        let held = std::mem::take(&mut self.held);
+        self.input.send(held).await.is_ok()
+    }
+}
+
+impl Drop for Feed {
+    /// Of a request that was given up, the parts that were complete are stored all the same, if there is room to say so.
+    fn drop(&mut self) {
+        self.input.try_send(std::mem::take(&mut self.held)).ok();
+    }
+}
+
 impl Ingest {
-    /// Hands the task something; `false` when it has given up, which `finish` explains.
-    pub async fn send(&self, input: Input) -> bool {
-        self.input.send(input).await.is_ok()
+    /// Hands the task something, sooner or later; `false` when it has given up, which `finish` explains.
+    pub async fn send(&mut self, input: Input) -> bool {
+        if let Input::Data(bytes) = &input {
+            self.feed.held_bytes = self.feed.held_bytes.saturating_add(bytes.len());
+        }
+        self.feed.held.push(input);
+        if self.feed.held_bytes < MESSAGE_BYTES && self.feed.held.len() < MESSAGE_INPUTS {
+            return !self.feed.input.is_closed();
+        }
+        self.feed.flush().await
+    }
+
+    /// Hands the task what is held back, for when nothing more comes for a while.
+    pub async fn flush(&mut self) -> bool {
+        self.feed.flush().await
     }
 
     /// Ends the request and gives one outcome for each part, in their order.
     ///
     /// # Errors
     /// `Kind::Full`, `Kind::Unavailable` when nothing at all could be stored for a reason of ours.
-    pub async fn finish(self) -> Result<Vec<StoreOutcome>> {
-        drop(self.input);
+    pub async fn finish(mut self) -> Result<Vec<StoreOutcome>> {
+        self.feed.flush().await;
+        drop(self.feed);
         self.task
             .await
             .map_err(|e| Error::internal("storing broke off", e))?
@@ -91,8 +135,13 @@ impl Archive {
             own_issuers: None,
             outcomes: Vec::new(),
         };
-        Ingest {
+        let feed = Feed {
             input,
+            held: Vec::new(),
+            held_bytes: 0,
+        };
+        Ingest {
+            feed,
             task: self.spawn(batch.run(queue)),
         }
     }
@@ -135,7 +184,7 @@ struct Batch {
 }
 
 impl Batch {
-    async fn run(mut self, mut queue: mpsc::Receiver<Input>) -> Result<Vec<StoreOutcome>> {
+    async fn run(mut self, mut queue: mpsc::Receiver<Vec<Input>>) -> Result<Vec<StoreOutcome>> {
         let read = self.read(&mut queue).await;
         let sealed = match read {
             Ok(()) => self.seal_from(0).await,
@@ -152,51 +201,59 @@ impl Batch {
     }
 
     /// Takes parts until the sender is gone.
-    async fn read(&mut self, queue: &mut mpsc::Receiver<Input>) -> Result<()> {
+    async fn read(&mut self, queue: &mut mpsc::Receiver<Vec<Input>>) -> Result<()> {
         let mut part: Option<Part> = None;
-        while let Some(input) = queue.recv().await {
-            match input {
-                Input::Start => {
-                    part = Some(Part::new());
-                    self.outcomes.push(None);
-                }
-                Input::Data(bytes) => {
-                    if let Some(part) = &mut part {
-                        self.take(part, bytes).await?;
-                    }
-                }
-                Input::Odd(code, text) => {
-                    if let Some(part) = &mut part {
-                        part.odd = Some((code, text));
-                    }
-                }
-                Input::End => {
-                    if let Some(part) = part.take() {
-                        self.complete(part).await?;
-                    }
-                }
-                Input::Broken(text) => {
-                    // What should have been a part counts as one, or its neighbours would look like everything.
-                    let part = part.take().unwrap_or_else(|| {
-                        self.outcomes.push(None);
-                        Part::new()
-                    });
-                    self.discard(&part);
-                    self.settle(part.broken(text));
-                }
-                Input::TooLong(text) => {
-                    let part = part.take().unwrap_or_else(|| {
-                        self.outcomes.push(None);
-                        Part::new()
-                    });
-                    self.discard(&part);
-                    self.settle(part.refused(TOO_LONG, text));
-                }
+        while let Some(inputs) = queue.recv().await {
+            for input in inputs {
+                self.hear(input, &mut part).await?;
             }
         }
         if let Some(part) = part {
             self.discard(&part);
             self.settle(part.broken("the request ended inside this part".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Does what the door told.
+    async fn hear(&mut self, input: Input, part: &mut Option<Part>) -> Result<()> {
+        match input {
+            Input::Start => {
+                *part = Some(Part::new());
+                self.outcomes.push(None);
+            }
+            Input::Data(bytes) => {
+                if let Some(part) = part {
+                    self.take(part, bytes).await?;
+                }
+            }
+            Input::Odd(code, text) => {
+                if let Some(part) = part {
+                    part.odd = Some((code, text));
+                }
+            }
+            Input::End => {
+                if let Some(part) = part.take() {
+                    self.complete(part).await?;
+                }
+            }
+            Input::Broken(text) => {
+                // What should have been a part counts as one, or its neighbours would look like everything.
+                let part = part.take().unwrap_or_else(|| {
+                    self.outcomes.push(None);
+                    Part::new()
+                });
+                self.discard(&part);
+                self.settle(part.broken(text));
+            }
+            Input::TooLong(text) => {
+                let part = part.take().unwrap_or_else(|| {
+                    self.outcomes.push(None);
+                    Part::new()
+                });
+                self.discard(&part);
+                self.settle(part.refused(TOO_LONG, text));
+            }
         }
         Ok(())
     }

@@ -71,7 +71,7 @@ async fn fill(app: &App, base: &str) -> Result<()> {
             };
             store = Some((code, app.archive().ingest(grant(app, code).await?, options)));
         }
-        if let Some((_, ingest)) = &store {
+        if let Some((_, ingest)) = &mut store {
             for input in [Input::Start, Input::Data(file.into()), Input::End] {
                 ingest.send(input).await;
             }

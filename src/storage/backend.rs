@@ -30,9 +30,6 @@ const WRITE_BYTES: usize = 1 << 20;
 /// Writes in flight: one lands while the next fills. A pack being written so holds at most four times [`WRITE_BYTES`].
 const WRITES_IN_FLIGHT: usize = 2;
 
-/// Bytes of one read of a folder. Below it the thread hop of each read shows (stack.md 6).
-const READ_BYTES: usize = 1 << 20;
-
 /// An opened store, and how it wants to be used.
 pub(super) struct Backend {
     pub(super) operator: Operator,
@@ -44,8 +41,6 @@ pub(super) struct Backend {
     pub(super) write_bytes: usize,
     /// Writes at the same time.
     pub(super) writes_in_flight: usize,
-    /// Bytes of one read; `None` where a range is one request whose answer is a stream.
-    pub(super) read_bytes: Option<usize>,
 }
 
 impl Backend {
@@ -56,7 +51,6 @@ impl Backend {
             is_remote: false,
             write_bytes: WRITE_BYTES,
             writes_in_flight: WRITES_IN_FLIGHT,
-            read_bytes: Some(READ_BYTES),
         }
     }
 
@@ -67,7 +61,6 @@ impl Backend {
             is_remote: true,
             write_bytes: PART_BYTES,
             writes_in_flight: PARTS_IN_FLIGHT,
-            read_bytes: None,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod backend;
 pub mod digest;
+mod direct;
 mod disk;
 pub mod footer;
 pub mod frame_table;

@@ -1,6 +1,9 @@
 //! How long the store takes, by operation: opendal's own hooks, under our names. Nothing is repeated and nothing is limited
 //! by it, so it may stand over a folder too.
 
+use std::time::Duration;
+
+use opendal::raw::Operation;
 use opendal_layer_observe_metrics_common::{
     MetricLabels, MetricValue, MetricsIntercept, MetricsLayer,
 };
@@ -16,6 +19,20 @@ pub(super) fn layer() -> MetricsLayer<Timing> {
     MetricsLayer::new(Timing)
 }
 
+/// Notes a read that opendal does not see; no length where it failed.
+pub(super) fn read(elapsed: Duration, length: Option<usize>) {
+    let operation = Operation::Read.into_static();
+    took(Port::Storage, operation, elapsed);
+    match length {
+        Some(length) => moved(operation, length as u64),
+        None => failed(Port::Storage, operation),
+    }
+}
+
+fn moved(operation: &'static str, bytes: u64) {
+    metrics::counter!("kura_storage_bytes_total", "operation" => operation).increment(bytes);
+}
+
 impl MetricsIntercept for Timing {
     #[expect(
         clippy::wildcard_enum_match_arm,
@@ -27,10 +44,7 @@ impl MetricsIntercept for Timing {
                 took(Port::Storage, labels.operation, elapsed);
             }
             MetricValue::OperationErrorsTotal => failed(Port::Storage, labels.operation),
-            MetricValue::OperationBytes(bytes) => {
-                metrics::counter!("kura_storage_bytes_total", "operation" => labels.operation)
-                    .increment(bytes);
-            }
+            MetricValue::OperationBytes(bytes) => moved(labels.operation, bytes),
             _ => {}
         }
     }

@@ -209,7 +209,7 @@ impl Reindex<'_, '_> {
                 .clone()
                 .unwrap_or_else(|| self.base_url.to_owned()),
         };
-        let ingest = self.archive.ingest(self.grant.clone(), options);
+        let mut ingest = self.archive.ingest(self.grant.clone(), options);
         for entry in &footer.entries {
             ingest.send(Input::Start).await;
             let mut bytes = self.archive.vault.read(&BlobRef {

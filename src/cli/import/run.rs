@@ -228,7 +228,7 @@ impl<'a> Import<'a> {
         Ok(())
     }
 
-    async fn read(&mut self, path: &Path, batch: &Batch) -> Result<Fate> {
+    async fn read(&mut self, path: &Path, batch: &mut Batch) -> Result<Fate> {
         let is_directory = path
             .file_name()
             .is_some_and(|name| name.eq_ignore_ascii_case("DICOMDIR"));

@@ -1,11 +1,13 @@
 //! STOW-RS: storing (PS3.18 10.5, dicomweb.md section 9).
 
+use std::pin::pin;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, post, web};
 use bytes::Bytes;
+use tokio::time::timeout;
 
 use super::paths::StudyNames;
 use super::shapes::{Binary, Refused, Stored, StudyParams};
@@ -165,19 +167,19 @@ async fn receive(
         study: study.clone(),
         base_url: urls.root(),
     };
-    let ingest = kura.archive.ingest(grant, options);
+    let mut ingest = kura.archive.ingest(grant, options);
     let idle = Duration::from_secs(kura.archive.limits().body_idle_s);
     let body = Body::new(body, plan.coding, plan.limit, idle)?;
     let broken = match plan.form {
         Carried::Multipart(reader) => {
             let parts = kura.archive.limits().parts;
-            pump_parts(&ingest, *reader, body, parts).await
+            pump_parts(&mut ingest, *reader, body, parts).await
         }
         Carried::DataSets(reader, root) => {
             let parts = kura.archive.limits().parts;
-            stow_data_sets::pump(&ingest, *reader, body, root, parts).await
+            stow_data_sets::pump(&mut ingest, *reader, body, root, parts).await
         }
-        Carried::Single => pump_single(&ingest, body).await,
+        Carried::Single => pump_single(&mut ingest, body).await,
     };
     let outcomes = ingest.finish().await?;
     // A body that is no multipart at all is 400; one that breaks off after complete parts is answered for those (T40, T52).
@@ -260,9 +262,20 @@ fn form(headers: &HeaderMap) -> Result<Carried> {
     })
 }
 
+/// How long the next bytes may be on their way before those that came are handed on.
+const PAUSE: Duration = Duration::from_millis(1);
+
 /// The next bytes of the body. What is too long is told to the task as well, so that the part in flight is answered for.
-async fn next(ingest: &Ingest, body: &mut Body) -> Result<Option<Bytes>> {
-    let next = body.next().await;
+async fn next(ingest: &mut Ingest, body: &mut Body) -> Result<Option<Bytes>> {
+    let next = {
+        let mut next = pin!(body.next());
+        if let Ok(next) = timeout(PAUSE, next.as_mut()).await {
+            next
+        } else {
+            ingest.flush().await;
+            next.await
+        }
+    };
     if let Err(error) = &next
         && error.kind() == Kind::TooLarge
     {
@@ -276,7 +289,7 @@ async fn next(ingest: &Ingest, body: &mut Body) -> Result<Option<Bytes>> {
 /// # Errors
 /// What is wrong with the body.
 async fn pump_parts(
-    ingest: &Ingest,
+    ingest: &mut Ingest,
     mut reader: Reader,
     mut body: Body,
     parts: usize,
@@ -317,7 +330,7 @@ async fn pump_parts(
 }
 
 /// Hands a body that is one file on.
-async fn pump_single(ingest: &Ingest, mut body: Body) -> Result<()> {
+async fn pump_single(ingest: &mut Ingest, mut body: Body) -> Result<()> {
     ingest.send(Input::Start).await;
     while let Some(chunk) = next(ingest, &mut body).await? {
         if !ingest.send(Input::Data(chunk)).await {

@@ -21,7 +21,7 @@ pub(super) fn document(root_type: &str) -> Option<Document> {
 /// # Errors
 /// What is wrong with the body.
 pub(super) async fn pump(
-    ingest: &Ingest,
+    ingest: &mut Ingest,
     mut reader: Reader,
     mut body: Body,
     root: Document,

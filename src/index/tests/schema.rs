@@ -76,6 +76,23 @@ async fn what_is_written_is_flushed_and_only_the_writer_writes() {
     assert!(write.is_err());
 }
 
+/// `.cargo/config.toml` says why.
+#[tokio::test]
+async fn sqlite_plans_a_statement_once() {
+    if is_postgres() {
+        skipped("PostgreSQL plans by its own rules");
+        return;
+    }
+    let world = World::new().await;
+    let reader = &world.index.reader;
+    let statement = sea_orm::Statement::from_string(
+        reader.get_database_backend(),
+        "SELECT sqlite_compileoption_used('ENABLE_QPSG')",
+    );
+    let row = reader.query_one_raw(statement).await.unwrap().unwrap();
+    assert_eq!(row.try_get_by_index::<i32>(0).unwrap(), 1);
+}
+
 #[tokio::test]
 async fn sh_1_a_code_and_an_issuer_belong_to_one_facility() {
     let world = World::new().await;
