@@ -102,6 +102,7 @@ impl App {
         let address = Address {
             base,
             behind_proxy: self.config.trust_forwarded,
+            bulk_links: self.config.bulkdata_uri,
         };
         let authenticator = Authenticator::new(self.issuers()?, self.archive.clock().clone())
             .with_strong_max_age_s(self.config.auth.strong_max_age_s.into());
@@ -166,6 +167,7 @@ impl App {
         let address = Address {
             base: base.transpose()?,
             behind_proxy: self.config.trust_forwarded,
+            bulk_links: self.config.bulkdata_uri,
         };
         let listeners = bind(listen, "KURA_VIEWER__LISTEN")?;
         for bound in &listeners {

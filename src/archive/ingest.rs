@@ -157,7 +157,7 @@ impl Batch {
         while let Some(input) = queue.recv().await {
             match input {
                 Input::Start => {
-                    part = Some(Part::new());
+                    part = Some(Part::of(&self.grant.facility().policy));
                     self.outcomes.push(None);
                 }
                 Input::Data(bytes) => {

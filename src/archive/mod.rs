@@ -17,6 +17,7 @@ pub mod render;
 pub mod repack;
 pub mod retrieve;
 pub mod search;
+pub mod shown;
 pub mod stamp;
 pub mod sweep;
 mod through;

@@ -36,6 +36,7 @@ pub static KEYS: &[Key] = &[
     key("storage_url", TEXT, "`blobs` in the data folder", "the object store: `fs:///…`, `s3://…`, `azblob://…`, `gcs://…` or `memory://`"),
     key("public_url", TEXT, "from each request", "address under which callers see this server"),
     key("trust_forwarded", PARSED, "`false`", "believe `Forwarded` and `X-Forwarded-*`; only behind a proxy that sets them"),
+    key("bulkdata_uri", TEXT, "`absolute`", "links of metadata to bulk data: `absolute`, or `relative` to the address of the metadata, for proxies that tell nothing"),
     key("log", TEXT, "`info`", "what is logged: `warn`, `info,kura::http=debug`"),
     key("log_format", TEXT, "`auto`", "`human`, `json`, or `auto`: human on a terminal"),
     key("workers", PARSED, "one per core", "threads that answer requests"),

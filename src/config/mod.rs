@@ -20,6 +20,7 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use figment::value::Value;
 use serde::{Deserialize, Serialize};
 
+use crate::http::urls::BulkLinks;
 use crate::{Error, Result};
 
 pub use background::{Storage, Worker};
@@ -47,6 +48,8 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Whether `Forwarded` and `X-Forwarded-*` are believed, because a proxy sets them.
     pub trust_forwarded: bool,
+    /// How metadata link to bulk data.
+    pub bulkdata_uri: BulkLinks,
     /// What is logged, in the syntax of `tracing` directives: `info,kura::http=debug`.
     pub log: String,
     /// How a log line looks.
@@ -157,6 +160,7 @@ struct Written {
     storage_url: Option<String>,
     public_url: Option<String>,
     trust_forwarded: bool,
+    bulkdata_uri: BulkLinks,
     log: String,
     log_format: LogFormat,
     workers: Option<usize>,
@@ -181,6 +185,7 @@ impl Default for Written {
             storage_url: None,
             public_url: None,
             trust_forwarded: false,
+            bulkdata_uri: BulkLinks::default(),
             log: "info".to_owned(),
             log_format: LogFormat::Auto,
             workers: None,

@@ -45,9 +45,10 @@ use self::cors::Origins;
 use self::dicomweb::rendered::Thumbnails;
 use self::limits::{InFlight, RequestLimits};
 use self::metrics::Metrics;
-use self::urls::{Address, Urls};
+use self::urls::{Address, BulkLinks, Urls};
 use self::viewer::Viewer;
 use crate::archive::Archive;
+use crate::archive::shown::Links;
 use crate::auth::Seal;
 
 /// All that a handler can reach.
@@ -124,6 +125,16 @@ impl State {
     pub fn urls(&self, request: &HttpRequest) -> Urls {
         Urls::of(request, &self.address)
     }
+
+    /// Where the links of metadata lead in the answer to `request` (J40, J41).
+    pub fn bulk_links(&self, request: &HttpRequest) -> Links {
+        match (self.address.bulk_links, urls::up_from(request)) {
+            (BulkLinks::Relative, Some(up)) => Links::From(up.to_owned()),
+            (BulkLinks::Relative, None) | (BulkLinks::Absolute, _) => {
+                Links::Under(self.urls(request).root())
+            }
+        }
+    }
 }
 
 /// The application with all its routes; with the viewer's pages in place of our own where there is one.
@@ -157,6 +168,7 @@ pub fn app(
         .wrap(from_fn(methods::answer))
         // R30: a path may end in a slash.
         .wrap(NormalizePath::trim())
+        .wrap(from_fn(urls::note_slashes))
         .wrap(from_fn(limits::keep))
         .wrap(from_fn(problem::finish))
         .wrap(from_fn(cors::preflight))
