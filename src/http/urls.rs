@@ -327,6 +327,7 @@ mod tests {
         let address = Address {
             base: Urls::at("https://pacs.example/vna/").ok(),
             behind_proxy: true,
+            bulk_links: BulkLinks::Absolute,
         };
         let urls = Urls::of(&request.to_http_request(), &address);
         assert_eq!(urls.root(), "https://pacs.example/vna/dicomweb");

@@ -51,7 +51,7 @@ fn j31_a_threshold_draws_another_line_for_binary_values_only() {
     // A generous one ends where it would cost the object its place.
     let mut set = Build::new(EXPLICIT);
     for element in 0x1000..0x1060 {
-        set = set.put(0x0009, element, "OB", vec![1; 65_536]);
+        set = set.put(0x0009_0000 | element, "OB", vec![1; 65_536]);
     }
     let mut collector = Collector::with_rule(BulkRule { binary_max: 65_536 });
     scan(&file(EXPLICIT, &set.bytes), 50_000, &mut collector).unwrap();
