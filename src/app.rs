@@ -124,7 +124,9 @@ impl App {
             Some(metrics),
             self.stopping.clone(),
         );
-        let state = state.with_origins(self.config.cors.origins());
+        let state = state
+            .with_origins(self.config.cors.origins())
+            .with_exports(self.config.export.folder.is_some());
         let state = web::Data::new(state);
         let limits = &self.config.limits;
         let settings = Settings {
@@ -205,6 +207,7 @@ impl App {
                 stop_within: Duration::from_secs(self.config.shutdown_timeout_s),
                 replaced_grace_s: self.config.storage.replaced_grace_s(),
                 orphan_age_s: self.config.storage.orphan_age_s(),
+                export_folder: self.config.export.folder.clone(),
             };
             Worker::new(self.archive.clone(), settings)
                 .run(self.stopping.clone())

@@ -4,6 +4,7 @@
 
 pub mod assemble;
 mod decoded;
+pub mod export;
 pub mod frames;
 pub mod guard;
 pub mod ingest;

@@ -61,6 +61,7 @@ impl Written {
             telemetry: self.telemetry,
             metrics: self.metrics,
             viewer: checked_viewer(self.viewer)?,
+            export: self.export,
         })
     }
 }

@@ -27,7 +27,7 @@ pub use background::{Storage, Worker};
 pub use example::example;
 pub use issuers::IssuerConfig;
 pub use keys::{KEYS, Key};
-pub use sections::{Cors, Limits, Metrics, Traces, ViewerAt};
+pub use sections::{Cors, Exports, Limits, Metrics, Traces, ViewerAt};
 pub use url::ServiceUrl;
 
 use issuers::WrittenIssuer;
@@ -76,6 +76,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// OHIF beside the archive.
     pub viewer: ViewerAt,
+    /// Where exports go.
+    pub export: Exports,
 }
 
 /// Who may sign tokens, and with what the archive signs its own.
@@ -174,6 +176,7 @@ struct Written {
     telemetry: Traces,
     metrics: Metrics,
     viewer: ViewerAt,
+    export: Exports,
 }
 
 impl Default for Written {
@@ -199,6 +202,7 @@ impl Default for Written {
             telemetry: Traces::default(),
             metrics: Metrics::default(),
             viewer: ViewerAt::default(),
+            export: Exports::default(),
         }
     }
 }

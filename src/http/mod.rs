@@ -65,6 +65,8 @@ pub struct State {
     boundaries: [u8; 32],
     in_flight: InFlight,
     metrics: Option<Metrics>,
+    /// Whether there is a place for exports.
+    has_exports: bool,
     /// Thumbnails that were made before.
     thumbnails: Thumbnails,
     /// Cancelled when the process is told to stop.
@@ -86,6 +88,7 @@ impl State {
             boundaries,
             in_flight: InFlight::default(),
             metrics: None,
+            has_exports: false,
             thumbnails: Thumbnails::default(),
             stopping: CancellationToken::new(),
         }
@@ -109,6 +112,13 @@ impl State {
     #[must_use]
     pub fn with_origins(mut self, origins: Origins) -> Self {
         self.origins = origins;
+        self
+    }
+
+    /// The same with a place for exports, or without one.
+    #[must_use]
+    pub fn with_exports(mut self, has_exports: bool) -> Self {
+        self.has_exports = has_exports;
         self
     }
 

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::media_type::split;
 use crate::dicom::query::Query;
 use crate::error::{Error, Result};
-use crate::model::{InstancePath, Level, SeriesPath, StudyPath};
+use crate::model::{InstancePath, JobId, Level, SeriesPath, StudyPath};
 
 /// The longest base, in bytes: it stands in the headers of every part (F23).
 const LONGEST_BASE: usize = 255;
@@ -175,6 +175,11 @@ impl Urls {
             "{}/dicomweb/studies/{}/series/{}/instances/{}",
             self.base, at.study, at.series, at.instance
         )
+    }
+
+    /// Work that was asked for.
+    pub fn operation(&self, id: JobId) -> String {
+        format!("{}/dicomweb/operations/{id}", self.base)
     }
 
     /// The resource that a search is made at.

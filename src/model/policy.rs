@@ -38,6 +38,9 @@ pub struct FacilityPolicy {
     /// Whether names are matched fuzzily for its callers (Q58).
     #[serde(skip_serializing_if = "FuzzyMatching::is_default")]
     pub fuzzy_matching: FuzzyMatching,
+    /// Whether its callers may have files written into the operator's folder (X06).
+    #[serde(skip_serializing_if = "Export::is_default")]
+    pub export: Export,
 }
 
 /// The highest threshold of a facility, in bytes: up to it every binary value of a series lies in its metadata.
@@ -87,6 +90,32 @@ pub enum FuzzyMatching {
     Off,
 }
 
+/// Whether callers of a facility may have files written into the operator's folder (X06).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Export {
+    /// They may not.
+    #[default]
+    Off,
+    /// They may, what they may read.
+    On,
+}
+
+impl Export {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// As the command line and the row write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::On => "on",
+        }
+    }
+}
+
 impl FuzzyMatching {
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
     fn is_default(&self) -> bool {
@@ -132,7 +161,7 @@ impl OnConflict {
 }
 
 /// The keys, in the order in which they are shown; each is a field of [`FacilityPolicy`].
-pub const POLICY_KEYS: [&str; 9] = [
+pub const POLICY_KEYS: [&str; 10] = [
     "refused_sop_classes",
     "refused_transfer_syntaxes",
     "max_instance_bytes",
@@ -142,6 +171,7 @@ pub const POLICY_KEYS: [&str; 9] = [
     "bulkdata_threshold",
     "bulkdata",
     "fuzzy_matching",
+    "export",
 ];
 
 impl FacilityPolicy {
@@ -184,6 +214,7 @@ impl FacilityPolicy {
             "bulkdata_threshold" => self.bulkdata_threshold = threshold(value)?,
             "bulkdata" => self.bulkdata = bulk_form(value)?,
             "fuzzy_matching" => self.fuzzy_matching = fuzzy_matching(value)?,
+            "export" => self.export = export(value)?,
             _ => {
                 return Err(format!(
                     "no key {key}: there are {}",
@@ -211,6 +242,7 @@ impl FacilityPolicy {
             }
             "bulkdata" => self.bulkdata.as_str().to_owned(),
             "fuzzy_matching" => self.fuzzy_matching.as_str().to_owned(),
+            "export" => self.export.as_str().to_owned(),
             _ => String::new(),
         }
     }
@@ -293,6 +325,14 @@ fn fuzzy_matching(value: &str) -> Result<FuzzyMatching, String> {
     }
 }
 
+fn export(value: &str) -> Result<Export, String> {
+    match value {
+        "" | "off" => Ok(Export::Off),
+        "on" => Ok(Export::On),
+        _ => Err("export takes on or off".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -317,6 +357,7 @@ mod tests {
             ("bulkdata_threshold", "0"),
             ("bulkdata", "inline"),
             ("fuzzy_matching", "off"),
+            ("export", "on"),
         ];
         let policy = set(&pairs).unwrap();
         let written = serde_json::to_value(&policy).unwrap();
@@ -372,6 +413,7 @@ mod tests {
             ("bulkdata_threshold", "+1"),
             ("bulkdata", "array"),
             ("fuzzy_matching", "true"),
+            ("export", "perhaps"),
             ("colour", "blue"),
         ] {
             let error = set(&[(key, value)]).unwrap_err();
