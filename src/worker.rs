@@ -312,10 +312,11 @@ impl Worker {
             .join(errand.operation.to_string());
         let access = Arc::new(Access::on_errand(&errand.subject, &errand.scopes, facility));
         let scopes = errand.resources.iter().filter_map(|it| Scope::parse(it));
-        let counts = self
+        let exported = self
             .archive
             .export_all(&access, scopes.collect(), &folder)
-            .await?;
+            .await;
+        // Also of what was handed out before it failed.
         for touched in access.take_trail() {
             info!(
                 subject = access.subject(),
@@ -325,7 +326,7 @@ impl Worker {
                 "handed out"
             );
         }
-        let Counts { exported, skipped } = counts;
+        let Counts { exported, skipped } = exported?;
         Ok(format!("{{\"exported\":{exported},\"skipped\":{skipped}}}"))
     }
 

@@ -311,3 +311,27 @@ async fn j41_relative_links_lead_from_the_metadata_to_the_value_at_every_level()
     let all = server.get("/studies/1.1/bulkdata", &token).await.parts();
     assert!(all[0].header("Content-Location").starts_with(&server.base));
 }
+
+#[tokio::test]
+async fn j36_a_long_value_passes_through_without_being_held() {
+    const LEN: usize = 40 << 20;
+    let server = Server::start();
+    let token = server.reader("F001");
+    let file = instance("1")
+        .uids("1.1", "1.1.1", "1.1.1.1")
+        .bytes(0x0042_0011, "OB", vec![7; LEN])
+        .file();
+    server.stored(&token, &[file]).await;
+    let (_, before) = server.memory();
+    let path = format!("{AT}/metadata?bulkdata=inline");
+    let answer = server.get(&path, &token).await;
+    let (_, after) = server.memory();
+    let text = &answer.json()[0]["00420011"]["InlineBinary"];
+    assert_eq!(text.as_str().unwrap().len(), LEN.div_ceil(3) * 4);
+    let grown = after.saturating_sub(before) >> 20;
+    println!(
+        "{grown} MiB more while {} MiB were sent",
+        answer.body.len() >> 20
+    );
+    assert!(grown < 16, "{grown} MiB");
+}
