@@ -7,9 +7,10 @@ use kura::dicom::charset::Charset;
 use kura::dicom::collect::Collector;
 use kura::dicom::frames::FrameTable;
 use kura::dicom::query::Query;
+use kura::dicom::query::metadata::MetadataQuery;
 use kura::dicom::scan::{Limits, Scanner};
 use kura::dicom::visit::{MOST_LEVELS, Named, Value, Visitor};
-use kura::dicom::{conformance, extract, json, xml};
+use kura::dicom::{bulk, conformance, extract, json, xml};
 use kura::http::accept::{Accept, Offer};
 use kura::http::multipart::{Event, Reader};
 use kura::model::{AttributeSet, Level, TransferSyntax};
@@ -122,6 +123,14 @@ pub fn frame_table(data: &[u8]) {
 /// A head as it lies in a pack.
 pub fn json_head(data: &[u8]) {
     drop(json::read_head(data));
+    let mut end = 0;
+    for (link, _) in bulk::replaceable(data) {
+        assert!(
+            end <= link.start && link.end <= data.len(),
+            "links in their order"
+        );
+        end = link.end;
+    }
 }
 
 /// What stands in a data set: attributes, values, items; and that each ends.
@@ -174,6 +183,14 @@ pub fn json_set(data: &[u8]) {
     };
     for range in json::data_sets(text).unwrap_or_default() {
         let mut counted = Counted::default();
+        let mut public = Vec::new();
+        // What is left is a data set where all of it was one, and has nothing more to lose.
+        if json::without_private(&text[range.clone()], &mut public).is_ok() {
+            let left = String::from_utf8(public).expect("pieces of a text");
+            let mut again = Vec::new();
+            json::without_private(&left, &mut again).expect("it was read before");
+            assert_eq!(left.as_bytes(), again);
+        }
         if json::walk(&text[range.clone()], MOST_LEVELS, &mut counted).is_err() {
             continue;
         }
@@ -279,5 +296,7 @@ pub fn query(data: &[u8]) {
             let again = Query::parse(level, None, None, text).map(|query| query.identity.0);
             assert_eq!(again.ok(), Some(query.identity.0));
         }
+        drop(Query::parse_literally(level, None, None, text));
     }
+    drop(MetadataQuery::parse(text));
 }

@@ -102,6 +102,7 @@ impl App {
         let address = Address {
             base,
             behind_proxy: self.config.trust_forwarded,
+            bulk_links: self.config.bulkdata_uri,
         };
         let authenticator = Authenticator::new(self.issuers()?, self.archive.clock().clone())
             .with_strong_max_age_s(self.config.auth.strong_max_age_s.into());
@@ -123,7 +124,9 @@ impl App {
             Some(metrics),
             self.stopping.clone(),
         );
-        let state = state.with_origins(self.config.cors.origins());
+        let state = state
+            .with_origins(self.config.cors.origins())
+            .with_exports(self.config.export.folder.is_some());
         let state = web::Data::new(state);
         let limits = &self.config.limits;
         let settings = Settings {
@@ -166,6 +169,7 @@ impl App {
         let address = Address {
             base: base.transpose()?,
             behind_proxy: self.config.trust_forwarded,
+            bulk_links: self.config.bulkdata_uri,
         };
         let listeners = bind(listen, "KURA_VIEWER__LISTEN")?;
         for bound in &listeners {
@@ -203,6 +207,7 @@ impl App {
                 stop_within: Duration::from_secs(self.config.shutdown_timeout_s),
                 replaced_grace_s: self.config.storage.replaced_grace_s(),
                 orphan_age_s: self.config.storage.orphan_age_s(),
+                export_folder: self.config.export.folder.clone(),
             };
             Worker::new(self.archive.clone(), settings)
                 .run(self.stopping.clone())

@@ -6,6 +6,8 @@
 //! job's alone.
 
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
@@ -14,13 +16,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::archive::Archive;
+use crate::archive::export::Counts;
 use crate::archive::sweep::Swept;
 use crate::auth::Access;
 use crate::auth::access::Duty;
 use crate::error::{Error, Kind, Result};
+use crate::index::catalog::Scope;
 use crate::index::jobs::{Claimed, MAX_ATTEMPTS};
-use crate::model::job::{KINDS, Next};
-use crate::model::{Job, JobState, StudyId, Timestamp};
+use crate::model::job::{Errand, KINDS, Next};
+use crate::model::{FacilityState, Job, JobState, StudyId, Timestamp};
 
 /// The shortest pause between two looks: what is due and was not handed out is in another worker's hands.
 const MIN_PAUSE: Duration = Duration::from_millis(100);
@@ -55,6 +59,8 @@ pub struct Settings {
     pub replaced_grace_s: i64,
     /// Seconds after which an object without a row was left over.
     pub orphan_age_s: i64,
+    /// Where exports go.
+    pub export_folder: Option<PathBuf>,
 }
 
 /// Does due work.
@@ -251,6 +257,7 @@ impl Worker {
                 return Ok(self.orphans_done(archive.sweep_orphans(age_s, pass, clean).await?));
             }
             Job::Purge => return self.purge(claimed).await,
+            Job::Export(errand) => self.export(claimed, errand).await?,
             Job::Expire => {
                 let jobs = archive.index().expire_jobs().await?;
                 let now = archive.clock().now();
@@ -285,6 +292,42 @@ impl Worker {
         Ok(format!(
             "{instances} instances from {from} packs into {into}"
         ))
+    }
+
+    /// Writes what somebody asked for into a folder of its own below the operator's.
+    async fn export(&self, claimed: &Claimed, errand: &Errand) -> Result<String> {
+        let Some(folder) = &self.settings.export_folder else {
+            let detail = "export.folder is not set where this worker runs";
+            return Err(Error::new(Kind::Unavailable, detail));
+        };
+        let facility = match claimed.facility {
+            Some(id) => self.archive.index().facility(id).await?,
+            None => None,
+        };
+        let facility = facility
+            .filter(|facility| facility.state == FacilityState::Active)
+            .ok_or_else(|| Error::new(Kind::Unprocessable, "the facility is not active"))?;
+        let folder = folder
+            .join(facility.code.as_str())
+            .join(errand.operation.to_string());
+        let access = Arc::new(Access::on_errand(&errand.subject, &errand.scopes, facility));
+        let scopes = errand.resources.iter().filter_map(|it| Scope::parse(it));
+        let exported = self
+            .archive
+            .export_all(&access, scopes.collect(), &folder)
+            .await;
+        // Also of what was handed out before it failed.
+        for touched in access.take_trail() {
+            info!(
+                subject = access.subject(),
+                facility = %access.facility().code,
+                study = touched.study,
+                basis = ?touched.basis,
+                "handed out"
+            );
+        }
+        let Counts { exported, skipped } = exported?;
+        Ok(format!("{{\"exported\":{exported},\"skipped\":{skipped}}}"))
     }
 
     /// Erases what is due; if more is, the next run comes at once.
@@ -324,7 +367,7 @@ impl Worker {
     /// When recurring work is due again.
     fn again(&self, job: &Job) -> Option<Next> {
         let seconds = match job {
-            Job::Repack { .. } => return None,
+            Job::Repack { .. } | Job::Export(_) => return None,
             Job::SweepReplaced => pause_s(self.settings.replaced_grace_s, LONGEST_REPLACED_PAUSE_S),
             Job::SweepOrphans { .. } => pause_s(self.settings.orphan_age_s, LONGEST_ORPHAN_PAUSE_S),
             Job::Purge => PURGE_EVERY_S,

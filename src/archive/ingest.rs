@@ -219,7 +219,7 @@ impl Batch {
     async fn hear(&mut self, input: Input, part: &mut Option<Part>) -> Result<()> {
         match input {
             Input::Start => {
-                *part = Some(Part::new());
+                *part = Some(Part::of(&self.grant.facility().policy));
                 self.outcomes.push(None);
             }
             Input::Data(bytes) => {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::dicom::codec;
-use crate::dicom::collect::Collector;
+use crate::dicom::collect::{BulkRule, Collector};
 use crate::dicom::conformance::{
     self, BREAKS_RULES, CANNOT_UNDERSTAND, CLASS_REFUSED, COERCED, Checked, Refusal,
     SYNTAX_REFUSED, TOO_LONG,
@@ -56,9 +56,16 @@ pub(super) struct Staged {
 
 impl Part {
     pub(super) fn new() -> Self {
+        Self::of(&FacilityPolicy::default())
+    }
+
+    /// One that is stored for a facility with this policy.
+    pub(super) fn of(policy: &FacilityPolicy) -> Self {
+        let threshold = policy.bulkdata_threshold;
+        let rule = threshold.map_or_else(BulkRule::default, |binary_max| BulkRule { binary_max });
         Self {
             scanner: Scanner::new(Limits::default()),
-            collector: Collector::new(),
+            collector: Collector::with_rule(rule),
             held: Vec::new(),
             held_bytes: 0,
             byte_count: 0,

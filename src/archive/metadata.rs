@@ -1,24 +1,24 @@
 //! Metadata: the stored heads, sent as they lie where that is possible (architecture.md 7.5).
 //!
 //! A series lies in its metadata objects as deflated pieces that a gzip answer takes untouched. Where the caller wants plain
-//! JSON, where links must name another address than the one they were stored under, or where a piece holds heads of
-//! instances that are no more, the heads are taken out one by one instead.
+//! JSON or only a part of it, where links must name another address than the one they were stored under or none, or where a
+//! piece holds heads of instances that are no more, the heads are taken out one by one instead.
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::stream::{self, BoxStream, StreamExt};
-use memchr::memmem;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use super::Archive;
 use super::retrieve::ByteStream;
+use super::shown::{Shown, before, rebase};
 use super::walk::Walk;
 use crate::auth::Access;
 use crate::error::{Error, Result};
 use crate::index::catalog::{Instance, PieceRef, Scope, Visible};
-use crate::model::SeriesUid;
+use crate::model::{BulkForm, SeriesUid};
 use crate::storage::gzip::GzipArray;
 use crate::storage::metadata::MAX_HEAD_BYTES;
 use crate::storage::{BlobRef, Piece, inflate};
@@ -47,8 +47,7 @@ impl fmt::Debug for Metadata {
 }
 
 impl Archive {
-    /// The metadata of what `scope` names, as an array (J01). `base_url` is the DICOMweb root that the caller used; `gzip`
-    /// says whether the caller takes that.
+    /// The metadata of what `scope` names, as an array (J01); `gzip` says whether the caller takes that.
     ///
     /// # Errors
     /// `Kind::NotFound`, `Kind::Forbidden` as the catalog decides.
@@ -56,10 +55,12 @@ impl Archive {
         &self,
         access: &Arc<Access>,
         scope: Scope,
-        base_url: &str,
+        shown: &Shown,
         gzip: bool,
     ) -> Result<Metadata> {
-        if gzip && scope.instance.is_none() {
+        if let Some(base_url) = shown.as_stored().filter(|_| gzip)
+            && scope.instance.is_none()
+        {
             let series = self.catalog(access).pieces(&scope).await?;
             let is_current = series.iter().all(|series| {
                 series.is_whole() && series.pieces.iter().all(|piece| piece.base_url == base_url)
@@ -74,17 +75,21 @@ impl Archive {
                 return Ok(self.untouched(pieces.collect()));
             }
         }
-        let heads = self.heads(access, scope, base_url).await?;
-        let objects = heads.enumerate().map(|(at, head)| {
-            let (_, mut object) = head?;
+        let heads = self.heads(access, scope, shown).await?;
+        let (archive, access, form) = (self.clone(), Arc::clone(access), shown.bulk);
+        let objects = heads.enumerate().map(move |(at, head)| {
+            let (instance, mut object) = head?;
             object.insert(0, if at == 0 { b'[' } else { b',' });
-            Ok(Bytes::from(object))
+            Ok::<ByteStream, Error>(match form {
+                BulkForm::Uri => stream::iter([Ok(Bytes::from(object))]).boxed(),
+                BulkForm::Inline => archive.with_values(&access, &instance, object),
+            })
         });
         let end = stream::iter([Ok(Bytes::from_static(b"]"))]);
-        Ok(Metadata::Plain(objects.chain(end).boxed()))
+        Ok(Metadata::Plain(objects.try_flatten().chain(end).boxed()))
     }
 
-    /// The metadata of what `scope` names one by one, each an object. There is at least one.
+    /// The metadata of what `scope` names one by one, each an object; values that are links stay links. There is at least one.
     ///
     /// # Errors
     /// As [`metadata`](Self::metadata).
@@ -92,12 +97,13 @@ impl Archive {
         &self,
         access: &Arc<Access>,
         scope: Scope,
-        base_url: &str,
+        shown: &Shown,
     ) -> Result<HeadStream> {
         let heads = Heads {
             archive: self.clone(),
-            instances: self.walk(access, scope).await?,
-            base_url: base_url.to_owned(),
+            instances: self.walk(access, scope.clone()).await?,
+            scope,
+            shown: shown.clone(),
             block: None,
         };
         let heads = stream::try_unfold(heads, |mut heads| async move {
@@ -152,7 +158,8 @@ fn piece_of(series: &SeriesUid, piece: &PieceRef) -> (String, Piece) {
 struct Heads {
     archive: Archive,
     instances: Walk,
-    base_url: String,
+    scope: Scope,
+    shown: Shown,
     /// The block that was read last: instances of a series share one.
     block: Option<(String, Range<u64>, Bytes)>,
 }
@@ -164,8 +171,10 @@ impl Heads {
         };
         let head = self.head(&instance).await?;
         let mut out = Vec::with_capacity(head.len() + 64);
-        rebase(&head, &instance.base_url, &self.base_url, &mut out);
-        Ok(Some((Arc::new(instance), out)))
+        let from = before(&instance.base_url, &instance);
+        let to = self.shown.before(&self.scope, &instance);
+        rebase(&head, &from, &to, &mut out);
+        Ok(Some((Arc::new(instance), self.shown.of_head(out)?)))
     }
 
     /// The stored head of an instance.
@@ -185,51 +194,5 @@ impl Heads {
         let block = self.block.as_ref().map(|(_, _, bytes)| bytes);
         let block = block.ok_or_else(Error::not_found)?;
         inflate::inflate_block(block, &place.json)
-    }
-}
-
-/// Copies a head, with links under `to` in the place of `from`.
-pub(super) fn rebase(head: &[u8], from: &str, to: &str, out: &mut Vec<u8>) {
-    if from == to {
-        return out.extend_from_slice(head);
-    }
-    // Inside a JSON string a quote is escaped, so this text is a member and no value.
-    let (stored, wanted) = (
-        format!("\"BulkDataURI\":\"{from}/"),
-        format!("\"BulkDataURI\":\"{to}/"),
-    );
-    let mut rest = head;
-    while let Some(at) = memmem::find(rest, stored.as_bytes()) {
-        out.extend_from_slice(&rest[..at]);
-        out.extend_from_slice(wanted.as_bytes());
-        rest = &rest[at + stored.len()..];
-    }
-    out.extend_from_slice(rest);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(head: &str, expected: &str) {
-        let mut out = Vec::new();
-        rebase(
-            head.as_bytes(),
-            "http://a/dicomweb",
-            "https://b/x/dicomweb",
-            &mut out,
-        );
-        assert_eq!(String::from_utf8(out).unwrap(), expected);
-    }
-
-    #[test]
-    fn j40_links_name_the_address_the_caller_used() {
-        check("{}", "{}");
-        check(
-            r#"{"7FE00010":{"vr":"OW","BulkDataURI":"http://a/dicomweb/studies/1"}}"#,
-            r#"{"7FE00010":{"vr":"OW","BulkDataURI":"https://b/x/dicomweb/studies/1"}}"#,
-        );
-        let text = r#"{"00104000":{"vr":"LT","Value":["\"BulkDataURI\":\"http://a/dicomweb/"]}}"#;
-        check(text, text);
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod assemble;
 mod decoded;
+pub mod export;
 pub mod frames;
 pub mod guard;
 pub mod ingest;
@@ -17,6 +18,7 @@ pub mod render;
 pub mod repack;
 pub mod retrieve;
 pub mod search;
+pub mod shown;
 pub mod stamp;
 pub mod sweep;
 mod through;

@@ -18,7 +18,8 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 
 use super::Archive;
-use super::metadata::{MAX_BLOCK_BYTES, rebase};
+use super::metadata::MAX_BLOCK_BYTES;
+use super::shown::rebase;
 use crate::auth::Access;
 use crate::error::{Error, Kind, Result};
 use crate::index::relocate::{Held, Movable, NewPlace, PackFill, StudyPacks, is_half_dead};
@@ -255,7 +256,8 @@ impl Copying<'_> {
             return Ok(stored);
         }
         let mut head = Vec::with_capacity(stored.len() + 64);
-        rebase(&stored, &it.base_url, &self.study.base_url, &mut head);
+        let (from, to) = (&it.base_url, &self.study.base_url);
+        rebase(&stored, &format!("{from}/"), &format!("{to}/"), &mut head);
         Ok(head)
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures::stream::TryStreamExt;
 
 use super::Archive;
+use super::shown::Shown;
 use crate::auth::Access;
 use crate::dicom::query::{Query, stored};
 use crate::error::Result;
@@ -62,7 +63,7 @@ impl Archive {
     /// The instances, or the series, whose metadata fulfil the conditions; a series is what its first instance says (Q72).
     async fn fitting(&self, access: &Arc<Access>, query: &Query, scope: Scope) -> Result<Fitting> {
         // Where the instances have been found already, their heads stay where they are stored.
-        let mut heads = self.heads(access, scope, "").await?;
+        let mut heads = self.heads(access, scope, &Shown::under("")).await?;
         let mut fitting = Fitting::default();
         while let Some((instance, head)) = heads.try_next().await? {
             if query.level == Level::Series {
@@ -93,7 +94,7 @@ impl Archive {
             series: found.series.clone(),
             instance: found.instance.clone(),
         };
-        let mut heads = self.heads(access, scope, base_url).await?;
+        let mut heads = self.heads(access, scope, &Shown::under(base_url)).await?;
         if let Some((_, head)) = heads.try_next().await? {
             stored::show(&head, &query.fields, &mut found.attributes);
         }

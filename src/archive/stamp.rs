@@ -53,6 +53,14 @@ impl Stamp {
         }
     }
 
+    /// The same content in a form that the request alone does not tell.
+    #[must_use]
+    pub fn in_form(mut self, form: &str) -> Self {
+        self.hash.update(b"\0");
+        self.hash.update(form);
+        self
+    }
+
     /// The digest.
     pub fn digest(&self) -> [u8; 32] {
         self.hash.clone().finalize().into()

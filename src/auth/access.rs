@@ -131,6 +131,26 @@ impl Access {
         }
     }
 
+    /// The right to do for `facility` what `subject` asked for, with those of the scopes to read that they had when they asked.
+    /// `tests/it/tidy` names the one place that may.
+    pub fn on_errand(subject: &str, scopes: &str, facility: Facility) -> Self {
+        let reading = [Scope::DicomRead, Scope::ReportRead, Scope::DoseRead];
+        let all = reading.into_iter().fold(ScopeSet::NONE, ScopeSet::with);
+        let scopes = ScopeSet::parse(scopes, false).intersection(all);
+        Self {
+            duty: Some(Duty::Export),
+            strength: Strength::MACHINE,
+            ..Self::of_person(subject.to_owned(), scopes, facility)
+        }
+    }
+
+    /// The scopes to read of the caller, between spaces: what [`Access::on_errand`] takes.
+    pub fn reading_scopes(&self) -> String {
+        let reading = [Scope::DicomRead, Scope::ReportRead, Scope::DoseRead];
+        let held = reading.into_iter().filter(|scope| self.allows(*scope));
+        held.map(Scope::as_str).collect::<Vec<_>>().join(" ")
+    }
+
     /// The right of a person or service whose token was verified, for `facility`.
     pub(crate) fn of_person(subject: String, scopes: ScopeSet, facility: Facility) -> Self {
         Self {

@@ -47,6 +47,7 @@ impl Written {
             listen: self.listen,
             data,
             trust_forwarded: self.trust_forwarded,
+            bulkdata_uri: self.bulkdata_uri,
             log: self.log,
             log_format: self.log_format,
             workers: self.workers,
@@ -60,6 +61,7 @@ impl Written {
             telemetry: self.telemetry,
             metrics: self.metrics,
             viewer: checked_viewer(self.viewer)?,
+            export: self.export,
         })
     }
 }

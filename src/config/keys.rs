@@ -36,6 +36,7 @@ pub static KEYS: &[Key] = &[
     key("storage_url", TEXT, "`blobs` in the data folder", "the object store: `fs:///…`, `s3://…`, `azblob://…`, `gcs://…` or `memory://`"),
     key("public_url", TEXT, "from each request", "address under which callers see this server"),
     key("trust_forwarded", PARSED, "`false`", "believe `Forwarded` and `X-Forwarded-*`; only behind a proxy that sets them"),
+    key("bulkdata_uri", TEXT, "`absolute`", "links of metadata to bulk data: `absolute`, or `relative` to the address of the metadata, for proxies that tell nothing"),
     key("log", TEXT, "`info`", "what is logged: `warn`, `info,kura::http=debug`"),
     key("log_format", TEXT, "`auto`", "`human`, `json`, or `auto`: human on a terminal"),
     key("workers", PARSED, "one per core", "threads that answer requests"),
@@ -73,6 +74,7 @@ pub static KEYS: &[Key] = &[
     key("viewer.listen", TEXT, "off", "address of its own for OHIF, where `viewer.folder` holds its build: `127.0.0.1:8081`"),
     key("viewer.folder", TEXT, "none", "folder with OHIF's finished build: `dist` of its npm package"),
     key("viewer.public_url", TEXT, "from each request", "the address that readers see, where a proxy stands in front"),
+    key("export.folder", TEXT, "none", "folder for exports that are asked for over DICOMweb; every worker has to reach it"),
 ];
 
 impl Key {

@@ -20,13 +20,14 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use figment::value::Value;
 use serde::{Deserialize, Serialize};
 
+use crate::http::urls::BulkLinks;
 use crate::{Error, Result};
 
 pub use background::{Storage, Worker};
 pub use example::example;
 pub use issuers::IssuerConfig;
 pub use keys::{KEYS, Key};
-pub use sections::{Cors, Limits, Metrics, Traces, ViewerAt};
+pub use sections::{Cors, Exports, Limits, Metrics, Traces, ViewerAt};
 pub use url::ServiceUrl;
 
 use issuers::WrittenIssuer;
@@ -47,6 +48,8 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Whether `Forwarded` and `X-Forwarded-*` are believed, because a proxy sets them.
     pub trust_forwarded: bool,
+    /// How metadata link to bulk data.
+    pub bulkdata_uri: BulkLinks,
     /// What is logged, in the syntax of `tracing` directives: `info,kura::http=debug`.
     pub log: String,
     /// How a log line looks.
@@ -73,6 +76,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// OHIF beside the archive.
     pub viewer: ViewerAt,
+    /// Where exports go.
+    pub export: Exports,
 }
 
 /// Who may sign tokens, and with what the archive signs its own.
@@ -157,6 +162,7 @@ struct Written {
     storage_url: Option<String>,
     public_url: Option<String>,
     trust_forwarded: bool,
+    bulkdata_uri: BulkLinks,
     log: String,
     log_format: LogFormat,
     workers: Option<usize>,
@@ -170,6 +176,7 @@ struct Written {
     telemetry: Traces,
     metrics: Metrics,
     viewer: ViewerAt,
+    export: Exports,
 }
 
 impl Default for Written {
@@ -181,6 +188,7 @@ impl Default for Written {
             storage_url: None,
             public_url: None,
             trust_forwarded: false,
+            bulkdata_uri: BulkLinks::default(),
             log: "info".to_owned(),
             log_format: LogFormat::Auto,
             workers: None,
@@ -194,6 +202,7 @@ impl Default for Written {
             telemetry: Traces::default(),
             metrics: Metrics::default(),
             viewer: ViewerAt::default(),
+            export: Exports::default(),
         }
     }
 }

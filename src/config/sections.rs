@@ -148,6 +148,14 @@ pub struct ViewerAt {
     pub public_url: Option<String>,
 }
 
+/// Where exports that are asked for over DICOMweb go.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Exports {
+    /// The folder; there is no export where it is not set. Every worker has to reach it.
+    pub folder: Option<PathBuf>,
+}
+
 /// Where metrics are read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -45,9 +45,10 @@ use self::cors::Origins;
 use self::dicomweb::rendered::Thumbnails;
 use self::limits::{InFlight, RequestLimits};
 use self::metrics::Metrics;
-use self::urls::{Address, Urls};
+use self::urls::{Address, BulkLinks, Urls};
 use self::viewer::Viewer;
 use crate::archive::Archive;
+use crate::archive::shown::Links;
 use crate::auth::Seal;
 
 /// All that a handler can reach.
@@ -64,6 +65,8 @@ pub struct State {
     boundaries: [u8; 32],
     in_flight: InFlight,
     metrics: Option<Metrics>,
+    /// Whether there is a place for exports.
+    has_exports: bool,
     /// Thumbnails that were made before.
     thumbnails: Thumbnails,
     /// Cancelled when the process is told to stop.
@@ -85,6 +88,7 @@ impl State {
             boundaries,
             in_flight: InFlight::default(),
             metrics: None,
+            has_exports: false,
             thumbnails: Thumbnails::default(),
             stopping: CancellationToken::new(),
         }
@@ -111,6 +115,13 @@ impl State {
         self
     }
 
+    /// The same with a place for exports, or without one.
+    #[must_use]
+    pub fn with_exports(mut self, has_exports: bool) -> Self {
+        self.has_exports = has_exports;
+        self
+    }
+
     /// The same behind another address.
     #[must_use]
     pub fn at(&self, address: Address) -> Self {
@@ -123,6 +134,16 @@ impl State {
     /// The addresses as the caller of `request` sees them (A30).
     pub fn urls(&self, request: &HttpRequest) -> Urls {
         Urls::of(request, &self.address)
+    }
+
+    /// Where the links of metadata lead in the answer to `request` (J40, J41).
+    pub fn bulk_links(&self, request: &HttpRequest) -> Links {
+        match (self.address.bulk_links, urls::up_from(request)) {
+            (BulkLinks::Relative, Some(up)) => Links::From(up.to_owned()),
+            (BulkLinks::Relative, None) | (BulkLinks::Absolute, _) => {
+                Links::Under(self.urls(request).root())
+            }
+        }
     }
 }
 
@@ -157,6 +178,7 @@ pub fn app(
         .wrap(from_fn(methods::answer))
         // R30: a path may end in a slash.
         .wrap(NormalizePath::trim())
+        .wrap(from_fn(urls::note_slashes))
         .wrap(from_fn(limits::keep))
         .wrap(from_fn(problem::finish))
         .wrap(from_fn(cors::preflight))

@@ -99,8 +99,10 @@ impl std::fmt::Debug for Part {
 pub async fn single(response: &mut HttpResponseBuilder, part: Part) -> Result<HttpResponse> {
     response
         .content_type(part.content_type)
-        .insert_header((CONTENT_LOCATION, part.location))
         .insert_header((ACCEPT_RANGES, "bytes"));
+    if !part.location.is_empty() {
+        response.insert_header((CONTENT_LOCATION, part.location));
+    }
     sized(response, part.len, part.bytes).await
 }
 

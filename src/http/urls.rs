@@ -8,13 +8,17 @@
     clippy::as_conversions
 )]
 
-use actix_web::HttpRequest;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{FORWARDED, HOST, HeaderName};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage as _, HttpRequest};
+use serde::{Deserialize, Serialize};
 
 use super::media_type::split;
 use crate::dicom::query::Query;
 use crate::error::{Error, Result};
-use crate::model::{InstancePath, Level, SeriesPath, StudyPath};
+use crate::model::{InstancePath, JobId, Level, SeriesPath, StudyPath};
 
 /// The longest base, in bytes: it stands in the headers of every part (F23).
 const LONGEST_BASE: usize = 255;
@@ -26,6 +30,48 @@ pub struct Address {
     pub base: Option<Urls>,
     /// Whether all requests come through a proxy that sets `Forwarded` or `X-Forwarded-*`, and drops those of clients.
     pub behind_proxy: bool,
+    /// How metadata link to bulk data.
+    pub bulk_links: BulkLinks,
+}
+
+/// How metadata link to bulk data (J41).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BulkLinks {
+    /// By whole URLs.
+    #[default]
+    Absolute,
+    /// By references that are resolved against the URL of the metadata (RFC 3986 5), for proxies that tell nothing.
+    Relative,
+}
+
+/// The path of a request ended in so many slashes, which are taken off before it is routed (R30).
+#[derive(Clone, Copy, Debug)]
+struct TrailingSlashes(usize);
+
+/// Notes the slashes at the end of a path, before they are taken off: relative references are resolved against the path that
+/// the client knows.
+pub(super) async fn note_slashes<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    let path = request.path();
+    let count = path.len().saturating_sub(path.trim_end_matches('/').len());
+    if count > 0 {
+        request.extensions_mut().insert(TrailingSlashes(count));
+    }
+    next.call(request).await
+}
+
+/// What leads from the address of a request back to the resource beside which its path without a slash at its end lies: the
+/// beginning of a relative reference. `None` where no client means what it asks.
+pub fn up_from(request: &HttpRequest) -> Option<&'static str> {
+    let slashes = request.extensions().get::<TrailingSlashes>().copied();
+    match slashes.map_or(0, |TrailingSlashes(count)| count) {
+        0 => Some(""),
+        1 => Some("../"),
+        _ => None,
+    }
 }
 
 /// The URLs of our resources under one base.
@@ -129,6 +175,11 @@ impl Urls {
             "{}/dicomweb/studies/{}/series/{}/instances/{}",
             self.base, at.study, at.series, at.instance
         )
+    }
+
+    /// Work that was asked for.
+    pub fn operation(&self, id: JobId) -> String {
+        format!("{}/dicomweb/operations/{id}", self.base)
     }
 
     /// The resource that a search is made at.
@@ -249,6 +300,7 @@ mod tests {
         let address = Address {
             base: None,
             behind_proxy,
+            bulk_links: BulkLinks::Absolute,
         };
         let urls = Urls::of(&request.to_http_request(), &address);
         assert_eq!(urls.base(), expected, "{headers:?}");
@@ -280,6 +332,7 @@ mod tests {
         let address = Address {
             base: Urls::at("https://pacs.example/vna/").ok(),
             behind_proxy: true,
+            bulk_links: BulkLinks::Absolute,
         };
         let urls = Urls::of(&request.to_http_request(), &address);
         assert_eq!(urls.root(), "https://pacs.example/vna/dicomweb");

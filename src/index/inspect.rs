@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::Index;
 use super::row::{digest, failed, get, uid, unsigned};
+use super::timing::commit;
 use crate::auth::InspectGrant;
 use crate::error::{Error, Result};
 use crate::model::{PackId, SeriesUid, SopInstanceUid, StudyId, StudyUid, Timestamp};
@@ -40,6 +41,8 @@ pub struct PackRow {
     pub digest: [u8; 32],
     /// Whether other packs hold its instances now, so that it waits to be swept.
     pub is_replaced: bool,
+    /// Whether its object is known to be missing.
+    pub is_missing: bool,
 }
 
 /// An instance as its row knows it.
@@ -91,6 +94,33 @@ impl Index {
             .take();
         let row = self.reader.query_one(&one).await.map_err(failed)?;
         row.as_ref().map(pack).transpose()
+    }
+
+    /// Notes that the object of a pack of the owner is missing since now, or that it is there (`None`): searches say so (Q69).
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if the database does not answer.
+    pub async fn note_missing(
+        &self,
+        grant: &InspectGrant,
+        pack: &PackRow,
+        since: Option<Timestamp>,
+    ) -> Result<()> {
+        let own = Query::select()
+            .column("pack_id")
+            .from("pack")
+            .and_where(Expr::col("pack_id").eq(pack.pack_id.0))
+            .and_where(Expr::col("owner_facility_id").eq(grant.facility().id.0))
+            .take();
+        let update = Query::update()
+            .table("pack_copy")
+            .value("missing_since", since.map(|at| at.0))
+            .and_where(Expr::col("pack_id").in_subquery(own))
+            .and_where(Expr::col("object").eq(pack.object.as_str()))
+            .take();
+        let tx = self.begin().await?;
+        tx.execute(&update).await.map_err(failed)?;
+        commit(tx).await
     }
 
     /// The instances whose rows lead into a pack, in its order.
@@ -206,7 +236,7 @@ fn packs(grant: &InspectGrant) -> SelectStatement {
             ]
             .map(|column| ("p", column)),
         )
-        .columns([("b", "object"), ("b", "metadata_object")])
+        .columns(["object", "metadata_object", "missing_since"].map(|column| ("b", column)))
         .column(("s", "study_instance_uid"))
         .from_as("pack", "p")
         .join_as(JoinType::InnerJoin, "pack_copy", "b", copy)
@@ -226,6 +256,7 @@ fn pack(row: &QueryResult) -> Result<PackRow> {
         metadata_bytes: unsigned(get(row, "metadata_bytes")?)?,
         digest: digest(&get::<Vec<u8>>(row, "digest")?)?,
         is_replaced: get::<Option<i64>>(row, "replaced_at")?.is_some(),
+        is_missing: get::<Option<i64>>(row, "missing_since")?.is_some(),
     })
 }
 

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{StudyId, Timestamp};
+use super::{JobId, StudyId, Timestamp};
 
 /// One kind of due work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,21 @@ pub enum Job {
     Purge,
     /// Drop rows that have served their time.
     Expire,
+    /// Write files of a facility into the operator's folder, for somebody who asked for it (X06).
+    Export(Errand),
+}
+
+/// An export that somebody asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Errand {
+    /// The key of the job, by which it is asked after.
+    pub operation: JobId,
+    /// Who asked: the token's `sub`.
+    pub subject: String,
+    /// The scopes to read that they had, between spaces.
+    pub scopes: String,
+    /// What was named: `study`, `study/series` or `study/series/instance`, each a UID.
+    pub resources: Vec<String>,
 }
 
 /// A pass over the store that is under way.
@@ -42,12 +57,13 @@ pub struct Pass {
 }
 
 /// The kinds, as rows and the interface name them.
-pub const KINDS: [&str; 5] = [
+pub const KINDS: [&str; 6] = [
     "repack",
     "sweep_replaced",
     "sweep_orphans",
     "purge",
     "expire",
+    "export",
 ];
 
 impl Job {
@@ -68,6 +84,7 @@ impl Job {
             Self::SweepOrphans { .. } => "sweep_orphans",
             Self::Purge => "purge",
             Self::Expire => "expire",
+            Self::Export(_) => "export",
         }
     }
 
@@ -75,6 +92,7 @@ impl Job {
     pub fn dedup(&self) -> String {
         match self {
             Self::Repack { study } => format!("repack:{study}"),
+            Self::Export(errand) => format!("export:{}", errand.operation),
             Self::SweepReplaced | Self::SweepOrphans { .. } | Self::Purge | Self::Expire => {
                 self.kind().to_owned()
             }
@@ -85,7 +103,34 @@ impl Job {
     pub fn is_recurring(&self) -> bool {
         match self {
             Self::SweepReplaced | Self::SweepOrphans { .. } | Self::Purge | Self::Expire => true,
-            Self::Repack { .. } => false,
+            Self::Repack { .. } | Self::Export(_) => false,
+        }
+    }
+
+    /// The key of its row, where somebody was told it already.
+    pub fn id(&self) -> Option<JobId> {
+        match self {
+            Self::Export(errand) => Some(errand.operation),
+            Self::Repack { .. }
+            | Self::SweepReplaced
+            | Self::SweepOrphans { .. }
+            | Self::Purge
+            | Self::Expire => None,
+        }
+    }
+
+    /// What people who run the archive see of its payload: who asked for which objects is not theirs to know.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Export(errand) => {
+                let count = errand.resources.len();
+                format!("{{\"kind\":\"export\",\"resources\":{count}}}")
+            }
+            Self::Repack { .. }
+            | Self::SweepReplaced
+            | Self::SweepOrphans { .. }
+            | Self::Purge
+            | Self::Expire => self.payload(),
         }
     }
 
@@ -167,7 +212,18 @@ mod tests {
             }),
             clean_until: Some("2026/06/01".to_owned()),
         };
-        for job in Job::recurring().into_iter().chain([repack, under_way]) {
+        let export = Job::Export(Errand {
+            operation: JobId(Uuid::from_u128(6)),
+            subject: "somebody".to_owned(),
+            scopes: "dicom.read".to_owned(),
+            resources: vec!["1.2/1.3".to_owned()],
+        });
+        assert_eq!(export.id(), Some(JobId(Uuid::from_u128(6))));
+        assert_eq!(export.shown(), r#"{"kind":"export","resources":1}"#);
+        for job in Job::recurring()
+            .into_iter()
+            .chain([repack, under_way, export])
+        {
             assert_eq!(Job::parse(&job.payload()), Some(job.clone()));
             assert!(KINDS.contains(&job.kind()));
             assert!(job.payload().contains(job.kind()));

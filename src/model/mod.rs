@@ -26,6 +26,6 @@ pub use ids::{
 pub use job::{Job, JobState};
 pub use level::{Class, ClassMask, Level};
 pub use path::{FrameList, InstancePath, SeriesPath, StudyPath};
-pub use policy::{FacilityPolicy, OnConflict};
+pub use policy::{BulkForm, Export, FacilityPolicy, FuzzyMatching, OnConflict};
 pub use transfer_syntax::TransferSyntax;
 pub use uid::{SeriesUid, SopClassUid, SopInstanceUid, StudyUid, UidError};

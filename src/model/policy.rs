@@ -29,6 +29,106 @@ pub struct FacilityPolicy {
     /// What becomes of other content under a stored SOP Instance UID (T22).
     #[serde(skip_serializing_if = "OnConflict::is_default")]
     pub on_conflict: OnConflict,
+    /// Binary values above so many bytes stand in metadata as links; of what is stored from now on (J31).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bulkdata_threshold: Option<u32>,
+    /// What stands in metadata for longer binary values, where a request says nothing (J36).
+    #[serde(skip_serializing_if = "BulkForm::is_default")]
+    pub bulkdata: BulkForm,
+    /// Whether names are matched fuzzily for its callers (Q58).
+    #[serde(skip_serializing_if = "FuzzyMatching::is_default")]
+    pub fuzzy_matching: FuzzyMatching,
+    /// Whether its callers may have files written into the operator's folder (X06).
+    #[serde(skip_serializing_if = "Export::is_default")]
+    pub export: Export,
+}
+
+/// The highest threshold of a facility, in bytes: up to it every binary value of a series lies in its metadata.
+const BULKDATA_THRESHOLD_MOST: u32 = 64 * 1024;
+
+/// What stands in metadata for a binary value that is too long for them (J36).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BulkForm {
+    /// Its address, a BulkDataURI.
+    #[default]
+    Uri,
+    /// The value itself, an `InlineBinary`.
+    Inline,
+}
+
+impl BulkForm {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// As requests, the command line and the row write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Uri => "uri",
+            Self::Inline => "inline",
+        }
+    }
+
+    /// Reads what `as_str` writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Uri, Self::Inline]
+            .into_iter()
+            .find(|form| form.as_str() == text)
+    }
+}
+
+/// Whether `fuzzymatching=true` means anything (Q58).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FuzzyMatching {
+    /// It does.
+    #[default]
+    On,
+    /// Names are matched literally whatever is asked.
+    Off,
+}
+
+/// Whether callers of a facility may have files written into the operator's folder (X06).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Export {
+    /// They may not.
+    #[default]
+    Off,
+    /// They may, what they may read.
+    On,
+}
+
+impl Export {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// As the command line and the row write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::On => "on",
+        }
+    }
+}
+
+impl FuzzyMatching {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// As the command line and the row write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::Off => "off",
+        }
+    }
 }
 
 /// What becomes of an instance whose SOP Instance UID is stored with other content (T22).
@@ -61,13 +161,17 @@ impl OnConflict {
 }
 
 /// The keys, in the order in which they are shown; each is a field of [`FacilityPolicy`].
-pub const POLICY_KEYS: [&str; 6] = [
+pub const POLICY_KEYS: [&str; 10] = [
     "refused_sop_classes",
     "refused_transfer_syntaxes",
     "max_instance_bytes",
     "max_request_bytes",
     "quota_bytes",
     "on_conflict",
+    "bulkdata_threshold",
+    "bulkdata",
+    "fuzzy_matching",
+    "export",
 ];
 
 impl FacilityPolicy {
@@ -107,6 +211,10 @@ impl FacilityPolicy {
             "max_request_bytes" => self.max_request_bytes = bytes()?,
             "quota_bytes" => self.quota_bytes = bytes()?,
             "on_conflict" => self.on_conflict = on_conflict(value)?,
+            "bulkdata_threshold" => self.bulkdata_threshold = threshold(value)?,
+            "bulkdata" => self.bulkdata = bulk_form(value)?,
+            "fuzzy_matching" => self.fuzzy_matching = fuzzy_matching(value)?,
+            "export" => self.export = export(value)?,
             _ => {
                 return Err(format!(
                     "no key {key}: there are {}",
@@ -128,6 +236,13 @@ impl FacilityPolicy {
             "max_request_bytes" => bytes(self.max_request_bytes),
             "quota_bytes" => bytes(self.quota_bytes),
             "on_conflict" => self.on_conflict.as_str().to_owned(),
+            "bulkdata_threshold" => {
+                let threshold = self.bulkdata_threshold.map(|bytes| bytes.to_string());
+                threshold.unwrap_or_default()
+            }
+            "bulkdata" => self.bulkdata.as_str().to_owned(),
+            "fuzzy_matching" => self.fuzzy_matching.as_str().to_owned(),
+            "export" => self.export.as_str().to_owned(),
             _ => String::new(),
         }
     }
@@ -181,6 +296,43 @@ fn on_conflict(value: &str) -> Result<OnConflict, String> {
         .ok_or_else(|| "on_conflict takes reject, replace or keep-both-versions".to_owned())
 }
 
+fn threshold(value: &str) -> Result<Option<u32>, String> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let is_plain = value.bytes().all(|b| b.is_ascii_digit());
+    let bytes = value
+        .parse()
+        .ok()
+        .filter(|bytes| *bytes <= BULKDATA_THRESHOLD_MOST);
+    bytes.filter(|_| is_plain).map(Some).ok_or_else(|| {
+        format!("bulkdata_threshold takes a number of bytes from 0 to {BULKDATA_THRESHOLD_MOST}")
+    })
+}
+
+fn bulk_form(value: &str) -> Result<BulkForm, String> {
+    match value {
+        "" => Ok(BulkForm::default()),
+        value => BulkForm::parse(value).ok_or_else(|| "bulkdata takes uri or inline".to_owned()),
+    }
+}
+
+fn fuzzy_matching(value: &str) -> Result<FuzzyMatching, String> {
+    match value {
+        "" | "on" => Ok(FuzzyMatching::On),
+        "off" => Ok(FuzzyMatching::Off),
+        _ => Err("fuzzy_matching takes on or off".to_owned()),
+    }
+}
+
+fn export(value: &str) -> Result<Export, String> {
+    match value {
+        "" | "off" => Ok(Export::Off),
+        "on" => Ok(Export::On),
+        _ => Err("export takes on or off".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,6 +354,10 @@ mod tests {
             ("max_request_bytes", "5"),
             ("quota_bytes", "7"),
             ("on_conflict", "keep-both-versions"),
+            ("bulkdata_threshold", "0"),
+            ("bulkdata", "inline"),
+            ("fuzzy_matching", "off"),
+            ("export", "on"),
         ];
         let policy = set(&pairs).unwrap();
         let written = serde_json::to_value(&policy).unwrap();
@@ -253,6 +409,11 @@ mod tests {
             ("refused_transfer_syntaxes", "1..2"),
             ("quota_bytes", "many"),
             ("on_conflict", "perhaps"),
+            ("bulkdata_threshold", "65537"),
+            ("bulkdata_threshold", "+1"),
+            ("bulkdata", "array"),
+            ("fuzzy_matching", "true"),
+            ("export", "perhaps"),
             ("colour", "blue"),
         ] {
             let error = set(&[(key, value)]).unwrap_err();

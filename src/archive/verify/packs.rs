@@ -50,6 +50,16 @@ impl AtPack<'_> {
         self.found.push(finding);
     }
 
+    /// Whether files of the pack cannot be had: its object is gone, or its end is.
+    fn is_missing(&self) -> bool {
+        let is_it = |finding: &&Finding| {
+            matches!(finding.what, What::Missing | What::Torn) && finding.object == self.pack.object
+        };
+        self.found
+            .iter()
+            .any(|finding| is_it(&finding) && finding.instance.is_none())
+    }
+
     fn finding(&self, what: What, object: &str, text: impl Into<String>) -> Finding {
         Finding {
             owner: self.grant.facility().code.to_string(),
@@ -82,7 +92,7 @@ impl Verify<'_, '_> {
             found: Vec::new(),
         };
         self.compare(&mut at).await?;
-        if at.found.is_empty() {
+        if at.found.is_empty() && !pack.is_missing {
             return Ok(());
         }
         // Repacked, or swept, in the meantime?
@@ -90,6 +100,10 @@ impl Verify<'_, '_> {
         if now.as_ref() == Some(pack) {
             for finding in &at.found {
                 self.tell(finding);
+            }
+            if at.is_missing() != pack.is_missing {
+                let since = at.is_missing().then(|| self.archive.clock.now());
+                self.archive.index.note_missing(grant, pack, since).await?;
             }
         }
         Ok(())

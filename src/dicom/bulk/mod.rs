@@ -14,7 +14,7 @@ mod pick;
 
 use std::fmt;
 
-pub use links::links;
+pub use links::{links, replaceable};
 pub use pick::{Found, Pick};
 
 use super::head::{Element, Head, Value};
@@ -64,6 +64,11 @@ impl BulkPath {
     /// The tag of the value.
     pub fn tag(&self) -> Tag {
         self.tag
+    }
+
+    /// Whether the value is pixel data, of the image or of an icon.
+    pub fn is_pixels(&self) -> bool {
+        matches!(self.tag, Tag(0x7FE0, 0x0008..=0x0010))
     }
 
     /// Whether the value is of the top level.

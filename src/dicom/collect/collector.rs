@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::offsets::Tables;
 use super::signs::Signs;
-use super::{DOUBLE_FLOAT_PIXEL_DATA, FLOAT_PIXEL_DATA, Nesting, PIXEL_DATA, is_bulk};
+use super::{BulkRule, DOUBLE_FLOAT_PIXEL_DATA, FLOAT_PIXEL_DATA, Nesting, PIXEL_DATA};
 use crate::dicom::head::{Element, FileMeta, Fragment, Head, Node, PixelPlace, Value};
 use crate::dicom::scan::{Header, ScanError, Sink};
 use crate::model::{Tag, VR};
@@ -13,6 +13,9 @@ use crate::model::{Tag, VR};
 /// Bytes of arena and nodes of one head; what needs more is refused. Numbers are never bulk (J34), and the longest contours
 /// stay below.
 pub const HEAD_MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// The arena up to which the rule of a facility holds that puts more into heads than is usual.
+const GENEROUS_MAX_BYTES: usize = HEAD_MAX_BYTES / 4;
 
 const ICON_IMAGE_SEQUENCE: Tag = Tag(0x0088, 0x0200);
 const PIXEL_REPRESENTATION: Tag = Tag(0x0028, 0x0103);
@@ -26,6 +29,7 @@ const UIDS: [Tag; 4] = [SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_UID, SERIES_UID];
 #[derive(Debug, Default)]
 pub struct Collector {
     head: Head,
+    rule: BulkRule,
     /// The open sequences.
     sequences: Vec<Tag>,
     target: Target,
@@ -54,6 +58,14 @@ impl Collector {
     /// A collector before the first event.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A collector that draws another line between head and bulk.
+    pub fn with_rule(rule: BulkRule) -> Self {
+        Self {
+            rule,
+            ..Self::default()
+        }
     }
 
     /// The head as far as it has been read.
@@ -91,6 +103,16 @@ impl Collector {
         };
         let text = std::str::from_utf8(self.head.bytes(element)).ok()?;
         text.is_ascii().then(|| text.trim_end_matches(['\0', ' ']))
+    }
+
+    /// A generous rule holds as long as the head is small: an object is not refused for the length of its metadata because of it.
+    fn rule(&self) -> BulkRule {
+        if self.head.arena.len() <= GENEROUS_MAX_BYTES {
+            return self.rule;
+        }
+        BulkRule {
+            binary_max: self.rule.binary_max.min(BulkRule::default().binary_max),
+        }
     }
 
     fn nesting(&self) -> Nesting {
@@ -187,7 +209,10 @@ impl Sink for Collector {
     fn element(&mut self, header: &Header) -> Result<(), ScanError> {
         self.note(header);
         let len = header.len.unwrap_or_default();
-        let value = if is_bulk(header.tag, header.vr, len, self.nesting()) {
+        let value = if self
+            .rule()
+            .is_bulk(header.tag, header.vr, len, self.nesting())
+        {
             let end = header.value_offset.saturating_add(u64::from(len));
             let range = header.value_offset..end;
             self.bulk(header, &range);

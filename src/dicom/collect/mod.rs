@@ -13,7 +13,7 @@ mod signs;
 #[cfg(test)]
 mod tests;
 
-pub use bulk::{BINARY_INLINE_MAX, ICON_INLINE_MAX, Nesting, TEXT_INLINE_MAX, is_bulk};
+pub use bulk::{BINARY_INLINE_MAX, BulkRule, ICON_INLINE_MAX, Nesting, TEXT_INLINE_MAX};
 pub use collector::{Collector, HEAD_MAX_BYTES};
 
 use crate::model::Tag;

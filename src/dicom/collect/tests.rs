@@ -1,6 +1,6 @@
 //! Heads of data sets built from bytes.
 
-use super::{Collector, Nesting, is_bulk};
+use super::{BulkRule, Collector, Nesting};
 use crate::dicom::head::{Head, Node, PixelPlace, Value};
 use crate::dicom::scan::build::{BIG_ENDIAN, Build, EXPLICIT, IMPLICIT, JPEG, file, scan};
 use crate::model::{Tag, VR};
@@ -18,6 +18,7 @@ fn inline(head: &Head, group: u16, element: u16) -> &[u8] {
 
 #[test]
 fn j30_to_j35_long_values_are_bulk() {
+    let is_bulk = |tag, vr, len, nesting| BulkRule::default().is_bulk(tag, vr, len, nesting);
     let check = |tag, vr, most: u32, nesting| {
         assert!(!is_bulk(tag, vr, most, nesting), "{tag} {vr} {most}");
         assert!(is_bulk(tag, vr, most + 1, nesting), "{tag} {vr} {most}");
@@ -37,6 +38,28 @@ fn j30_to_j35_long_values_are_bulk() {
     for vr in [VR::DS, VR::IS, VR::FL, VR::FD, VR::US, VR::UR, VR::PN] {
         assert!(!is_bulk(private, vr, u32::MAX, Nesting::Top));
     }
+}
+
+#[test]
+fn j31_a_threshold_draws_another_line_for_binary_values_only() {
+    let private = Tag(0x0009, 0x1001);
+    let bulk =
+        |binary_max, vr, len| BulkRule { binary_max }.is_bulk(private, vr, len, Nesting::Top);
+    assert!(bulk(0, VR::OB, 1) && !bulk(0, VR::OB, 0));
+    assert!(!bulk(65_536, VR::UN, 65_536) && bulk(65_536, VR::UN, 65_537));
+    assert!(!bulk(0, VR::UT, 65_536) && !bulk(0, VR::DS, 10));
+    // A generous one ends where it would cost the object its place.
+    let mut set = Build::new(EXPLICIT);
+    for element in 0x1000..0x1060 {
+        set = set.put(0x0009_0000 | element, "OB", vec![1; 65_536]);
+    }
+    let mut collector = Collector::with_rule(BulkRule { binary_max: 65_536 });
+    scan(&file(EXPLICIT, &set.bytes), 50_000, &mut collector).unwrap();
+    let head = collector.finish();
+    let value = |element| &head.element(Tag(0x0009, element)).unwrap().value;
+    assert!(matches!(value(0x1000), Value::Inline(_)));
+    assert!(matches!(value(0x105F), Value::Bulk(_)));
+    assert!(head.arena.len() < 5 << 20);
 }
 
 #[test]

@@ -15,12 +15,14 @@ mod lex;
 #[cfg(test)]
 pub(in crate::dicom) mod made;
 mod private;
+mod public;
 mod read;
 mod values;
 mod walk;
 
 pub use attributes::write_attributes;
 pub use instance::{At, Notes, write_head};
+pub use public::without_private;
 pub use read::{IndexedHead, read_head};
 pub use values::escape;
 pub use walk::{data_sets, walk};

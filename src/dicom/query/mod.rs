@@ -1,6 +1,7 @@
 //! A QIDO query string, checked: what is asked for, and what of it was ignored (dicomweb.md section 4).
 
 pub mod decode;
+pub mod metadata;
 mod names;
 mod parse;
 pub mod stored;

@@ -31,6 +31,10 @@ const MOST_ORDERS: usize = 8;
 /// How many sequences and attributes a path has at most.
 const MOST_STEPS: usize = 8;
 
+/// What PS3.18 10.6.1.2 says to those who ask for what is not offered (Q58).
+const ONLY_LITERALLY: &str =
+    "The fuzzymatching parameter is not supported. Only literal matching has been performed.";
+
 impl Query {
     /// Checks the query string of a search for `level` below the study and the series of the path.
     ///
@@ -46,47 +50,27 @@ impl Query {
         series: Option<SeriesUid>,
         raw_query: &str,
     ) -> Result<Self> {
+        Asked::read(raw_query)?.query(level, study, series)
+    }
+
+    /// The same where names are matched literally whatever is asked; whoever asks for more is told so (Q58).
+    ///
+    /// # Errors
+    /// As [`Query::parse`].
+    pub fn parse_literally(
+        level: Level,
+        study: Option<StudyUid>,
+        series: Option<SeriesUid>,
+        raw_query: &str,
+    ) -> Result<Self> {
         let mut asked = Asked::read(raw_query)?;
-        let how = How {
-            fuzzy: asked.flag(Parameter::FuzzyMatching, false)?,
-            empty: asked.flag(Parameter::EmptyValueMatching, false)?,
-            multiple: asked.flag(Parameter::MultipleValueMatching, false)?,
-        };
-        let count = asked.flag(Parameter::Count, false)?;
-        let no_defaults = !asked.flag(Parameter::IncludeDefaults, true)?;
-        let empty_is_list = asked.empty_is_list()?;
-        let limit = asked.limit(level, series.is_some())?;
-        let offset = asked.number(Parameter::Offset)?.unwrap_or(0);
-        let cursor = asked.parameters.remove(&Parameter::Cursor);
-        if cursor.is_some() && offset > 0 {
-            return Err(Error::invalid("a page begins at a cursor or at an offset"));
+        let is_told = asked.flag(Parameter::FuzzyMatching, false)?;
+        asked.parameters.remove(&Parameter::FuzzyMatching);
+        let mut query = asked.query(level, study, series)?;
+        if is_told {
+            query.warnings.insert(0, ONLY_LITERALLY.to_owned());
         }
-        let zone = asked.zone()?;
-        let order = asked.order(level)?;
-        let study_is_given = study.is_some() && level > Level::Study;
-        asked.creators();
-        let matches = asked.matches(level, how, study_is_given)?;
-        let stored = asked.conditions(level, study_is_given, how)?;
-        if zone.is_some() {
-            check_days(&matches)?;
-        }
-        Ok(Self {
-            level,
-            study,
-            series,
-            order,
-            zone,
-            stored,
-            limit,
-            offset,
-            count,
-            cursor,
-            empty_is_list,
-            identity: asked.identity(),
-            warnings: asked.warnings(),
-            matches,
-            fields: asked.fields(level, no_defaults),
-        })
+        Ok(query)
     }
 }
 
@@ -123,6 +107,55 @@ struct Asked {
 }
 
 impl Asked {
+    /// The search that it is.
+    fn query(
+        mut self,
+        level: Level,
+        study: Option<StudyUid>,
+        series: Option<SeriesUid>,
+    ) -> Result<Query> {
+        let how = How {
+            fuzzy: self.flag(Parameter::FuzzyMatching, false)?,
+            empty: self.flag(Parameter::EmptyValueMatching, false)?,
+            multiple: self.flag(Parameter::MultipleValueMatching, false)?,
+        };
+        let count = self.flag(Parameter::Count, false)?;
+        let no_defaults = !self.flag(Parameter::IncludeDefaults, true)?;
+        let empty_is_list = self.empty_is_list()?;
+        let limit = self.limit(level, series.is_some())?;
+        let offset = self.number(Parameter::Offset)?.unwrap_or(0);
+        let cursor = self.parameters.remove(&Parameter::Cursor);
+        if cursor.is_some() && offset > 0 {
+            return Err(Error::invalid("a page begins at a cursor or at an offset"));
+        }
+        let zone = self.zone()?;
+        let order = self.order(level)?;
+        let study_is_given = study.is_some() && level > Level::Study;
+        self.creators();
+        let matches = self.matches(level, how, study_is_given)?;
+        let stored = self.conditions(level, study_is_given, how)?;
+        if zone.is_some() {
+            check_days(&matches)?;
+        }
+        Ok(Query {
+            level,
+            study,
+            series,
+            order,
+            zone,
+            stored,
+            limit,
+            offset,
+            count,
+            cursor,
+            empty_is_list,
+            identity: self.identity(),
+            warnings: self.warnings(),
+            matches,
+            fields: self.fields(level, no_defaults),
+        })
+    }
+
     fn read(raw_query: &str) -> Result<Self> {
         let mut asked = Self::default();
         for (name, value) in pairs(raw_query) {

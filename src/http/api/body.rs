@@ -16,7 +16,7 @@ const MAX_BYTES: usize = 64 * 1024;
 /// # Errors
 /// `Kind::UnsupportedType` for another media type, `Kind::TooLarge` beyond 64 KiB, `Kind::Invalid` if it is not the JSON
 /// that the operation takes.
-pub(super) async fn json<T: DeserializeOwned>(
+pub(in crate::http) async fn json<T: DeserializeOwned>(
     request: &HttpRequest,
     mut body: Payload,
 ) -> Result<T> {

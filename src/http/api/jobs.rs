@@ -18,7 +18,7 @@ use crate::http::caller::Caller;
 use crate::http::dicomweb::shapes::Refused;
 use crate::http::problem::Problem;
 use crate::index::jobs::{JobCount, JobCursor, JobRow, Wanted};
-use crate::model::{JobId, JobState, Timestamp};
+use crate::model::{self, JobId, JobState, Timestamp};
 
 /// Jobs on a page where the caller does not say.
 const LIMIT: u64 = 100;
@@ -217,7 +217,8 @@ fn read(query: &str) -> Result<(Wanted, u64)> {
 }
 
 fn show(row: JobRow) -> Result<Job> {
-    let payload = RawValue::from_string(row.payload)
+    let known = model::Job::parse(&row.payload).map(|job| job.shown());
+    let payload = RawValue::from_string(known.unwrap_or(row.payload))
         .map_err(|cause| Error::internal("a job holds a payload that is no JSON", cause))?;
     Ok(Job {
         id: row.id.0,
@@ -242,7 +243,7 @@ fn count(count: JobCount) -> JobTotal {
     }
 }
 
-fn instant(at: Timestamp) -> Result<String> {
+pub(in crate::http) fn instant(at: Timestamp) -> Result<String> {
     let odd = |cause| Error::internal("an instant is out of range", cause);
     let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.0) * 1_000)
         .map_err(|cause| odd(Box::<dyn std::error::Error + Send + Sync>::from(cause)))?;

@@ -3,9 +3,9 @@
 //! JSON with names in camelCase, RFC 9457 problem details, one file a subject.
 
 mod auth;
-mod body;
+pub(in crate::http) mod body;
 pub mod deletions;
-mod jobs;
+pub(in crate::http) mod jobs;
 mod links;
 pub mod shapes;
 

@@ -10,6 +10,7 @@ use super::paths::{InstanceNames, SeriesNames, StudyNames, path_of};
 use super::pixels::{OCTETS, Parts};
 use super::shapes::{InstanceParams, Octets, Refused, SeriesParams, StudyParams};
 use crate::archive::Archive;
+use crate::archive::shown::Shown;
 use crate::auth::{Access, DicomRead, OfObject};
 use crate::dicom::bulk::{self, BulkPath};
 use crate::dicom::frames::FrameTable;
@@ -71,7 +72,8 @@ async fn answer(
     scope: Scope,
 ) -> Result<HttpResponse> {
     let (access, urls) = (caller.access(), kura.urls(request));
-    let heads = kura.archive.heads(&access, scope, &urls.root()).await?;
+    let shown = Shown::under(&urls.root());
+    let heads = kura.archive.heads(&access, scope, &shown).await?;
     let links = heads.and_then(async |(instance, head)| {
         let paths = bulk::links(&head)?;
         let links = paths

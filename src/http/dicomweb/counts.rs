@@ -4,9 +4,9 @@ use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::Serialize;
 
 use super::paths::{SeriesNames, StudyNames};
+use super::qido::asked;
 use super::shapes::{Counted, Refused, SearchParams, SeriesParams, StudyParams};
 use crate::auth::DicomRead;
-use crate::dicom::query::Query;
 use crate::error::Result;
 use crate::http::caller::Caller;
 use crate::http::warning::warning;
@@ -98,9 +98,9 @@ async fn answer(
     kura: &Kura,
     request: &HttpRequest,
     level: Level,
-    (study, series): (Option<StudyUid>, Option<SeriesUid>),
+    bounds: (Option<StudyUid>, Option<SeriesUid>),
 ) -> Result<HttpResponse> {
-    let mut query = Query::parse(level, study, series, request.query_string())?;
+    let mut query = asked(caller, level, bounds, request)?;
     // A page of nothing from the first on: what is left of it is all there is.
     (query.limit, query.offset, query.cursor, query.count) = (0, 0, None, true);
     let page = kura.archive.catalog(caller).search(&query, None).await?;

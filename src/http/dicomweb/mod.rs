@@ -5,6 +5,7 @@ pub mod bulkdata;
 pub mod bulkdata_of;
 pub mod capabilities;
 pub mod counts;
+pub mod export;
 pub mod frames;
 pub mod metadata;
 mod paths;
@@ -45,6 +46,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(counts::instances_of_study)
         .service(counts::instances_of_series)
         .service(patients::search_patients)
+        .service(export::create_export)
+        .service(export::show_operation)
         .route(unbuilt::OF_STUDY, web::get().to(unbuilt::of_study))
         .route(unbuilt::OF_SERIES, web::get().to(unbuilt::of_series))
         .service(qido::search_studies)

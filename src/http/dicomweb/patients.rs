@@ -3,10 +3,10 @@
 use actix_web::{HttpRequest, HttpResponse, get};
 use futures::stream;
 
+use super::qido::asked;
 use super::shapes::{Refused, SearchParams, Searched};
 use crate::auth::DicomRead;
 use crate::dicom::json;
-use crate::dicom::query::Query;
 use crate::error::{Error, Result};
 use crate::http::accept::Accept;
 use crate::http::caller::Caller;
@@ -25,7 +25,7 @@ pub(crate) async fn search_patients(
     request: HttpRequest,
 ) -> Result<HttpResponse> {
     let form = data_sets::form(&accept, Count::Many)?;
-    let query = Query::parse(Level::Study, None, None, request.query_string())?;
+    let query = asked(&caller, Level::Study, (None, None), &request)?;
     if query.cursor.is_some() {
         return Err(Error::invalid("patients are paged by offset"));
     }

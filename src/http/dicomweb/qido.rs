@@ -8,7 +8,7 @@ use futures::stream::{self, StreamExt};
 
 use super::paths::{SeriesNames, StudyNames};
 use super::shapes::{Refused, SearchParams, Searched, SeriesParams, StudyParams};
-use crate::auth::DicomRead;
+use crate::auth::{Access, DicomRead};
 use crate::dicom::codec;
 use crate::dicom::json;
 use crate::dicom::query::Query;
@@ -21,7 +21,9 @@ use crate::http::urls::Urls;
 use crate::http::warning::warning;
 use crate::http::{Kura, respond};
 use crate::index::search::{Found, More, Page, Place};
-use crate::model::{InstancePath, Level, SeriesPath, SeriesUid, StudyPath, StudyUid, Tag, VR};
+use crate::model::{
+    FuzzyMatching, InstancePath, Level, SeriesPath, SeriesUid, StudyPath, StudyUid, Tag, VR,
+};
 
 const RETRIEVE_URL: Tag = Tag(0x0008, 0x1190);
 
@@ -162,7 +164,7 @@ impl Search<'_> {
         series: Option<SeriesUid>,
     ) -> Result<HttpResponse> {
         let form = data_sets::form(self.accept, Count::Many)?;
-        let query = Query::parse(level, study, series, self.request.query_string())?;
+        let query = asked(self.caller, level, (study, series), self.request)?;
         let place = self.place(&query)?;
         let access = self.caller.access();
         let archive = self.kura.archive.clone();
@@ -264,6 +266,20 @@ impl Search<'_> {
         let url = format!("{}?{}cursor={cursor}", urls.search(query), escaped(&asked));
         Ok(Some(format!("<{url}>; rel=\"next\"")))
     }
+}
+
+/// The search that a request asks for, as the caller's facility has it (Q58).
+pub(super) fn asked(
+    access: &Access,
+    level: Level,
+    (study, series): (Option<StudyUid>, Option<SeriesUid>),
+    request: &HttpRequest,
+) -> Result<Query> {
+    let parse = match access.facility().policy.fuzzy_matching {
+        FuzzyMatching::On => Query::parse,
+        FuzzyMatching::Off => Query::parse_literally,
+    };
+    parse(level, study, series, request.query_string())
 }
 
 /// A query string as it came, without what could end a URL in a header.

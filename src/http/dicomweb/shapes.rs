@@ -95,6 +95,19 @@ pub struct BulkParams {
     part: String,
 }
 
+/// How metadata are shown.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct MetadataParams {
+    /// The attributes that are shown, separated by commas, beside those that name the instance; all where nothing is said.
+    includefield: Option<String>,
+    /// Whether private attributes are left out.
+    excludeprivate: Option<bool>,
+    /// What stands for long binary values other than pixel data: `uri` or, in JSON, `inline`. The facility says it where
+    /// nothing is said.
+    bulkdata: Option<String>,
+}
+
 /// Which version of an instance.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]

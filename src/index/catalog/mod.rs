@@ -52,6 +52,19 @@ pub struct Scope {
     pub instance: Option<SopInstanceUid>,
 }
 
+impl Scope {
+    /// Reads UIDs with slashes between: a study, a series of it, an instance of that. `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut uids = text.split('/');
+        let scope = Self {
+            study: StudyUid::parse(uids.next()?).ok()?,
+            series: uids.next().map(SeriesUid::parse).transpose().ok()?,
+            instance: uids.next().map(SopInstanceUid::parse).transpose().ok()?,
+        };
+        uids.next().is_none().then_some(scope)
+    }
+}
+
 /// Proof that the predicate held for `T` at an epoch. Made by [`Catalog`] only, and not to be copied.
 #[derive(Debug)]
 pub struct Visible<T> {

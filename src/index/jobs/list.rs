@@ -147,6 +147,46 @@ impl Catalog<'_> {
         read(&row.ok_or_else(Error::not_found)?)
     }
 
+    /// An export of the caller's facility, for whoever may read there (X06).
+    ///
+    /// # Errors
+    /// `Kind::NotFound` if there is none, `Kind::Forbidden` without `dicom.read`; `Kind::Unavailable` if the database does not
+    /// answer.
+    pub async fn operation(&self, id: JobId) -> Result<JobRow> {
+        let one = self
+            .operations()
+            .and_where(Expr::col(("j", "job_id")).eq(id.0))
+            .take();
+        let row = self.index.reader.query_one(&one).await.map_err(failed)?;
+        let row = row.ok_or_else(Error::not_found)?;
+        if !self.access.allows(Scope::DicomRead) {
+            return Err(Error::new(
+                Kind::Forbidden,
+                "the token lacks the scope dicom.read",
+            ));
+        }
+        read(&row)
+    }
+
+    /// How many exports of the caller's facility are not over.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if the database does not answer.
+    pub async fn operations_under_way(&self) -> Result<usize> {
+        let open = self
+            .operations()
+            .and_where(Expr::col(("j", "state")).is_in(["due", "running"]))
+            .take();
+        let rows = self.index.reader.query_all(&open).await.map_err(failed)?;
+        Ok(rows.len())
+    }
+
+    fn operations(&self) -> SelectStatement {
+        select(Some(self.access.facility_id()))
+            .and_where(Expr::col(("j", "kind")).eq("export"))
+            .take()
+    }
+
     /// How many jobs there are, by state and kind.
     ///
     /// # Errors

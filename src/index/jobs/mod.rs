@@ -66,7 +66,10 @@ pub(super) async fn enqueue<C: ConnectionTrait>(
             "created_at",
         ])
         .values_panic([
-            clock.new_id().into(),
+            next.job
+                .id()
+                .map_or_else(|| clock.new_id(), |id| id.0)
+                .into(),
             next.job.kind().into(),
             facility.map(|id| id.0).into(),
             next.job.payload().into(),

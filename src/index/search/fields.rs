@@ -1,7 +1,7 @@
 //! What a result shows, and where it comes from (dicomweb.md 4.5, 4.6).
 
 use sea_orm::QueryResult;
-use sea_orm::sea_query::{Cond, Expr, ExprTrait, Func, Query as Sql, SelectStatement};
+use sea_orm::sea_query::{Cond, Expr, ExprTrait, Func, JoinType, Query as Sql, SelectStatement};
 
 use super::alias;
 use crate::auth::Access;
@@ -77,7 +77,16 @@ pub(super) fn select(
         page.expr_as(Expr::col(("i", "sop_instance_uid")), INSTANCE);
     }
     for row in shown {
-        page.expr_as(value(access, row), row.keyword);
+        page.expr_as(shown_value(access, query.level, row), row.keyword);
+    }
+}
+
+/// What a result of `level` shows of an attribute.
+fn shown_value(access: &Access, level: Level, row: &Row) -> Expr {
+    match row.tag {
+        // It is that of the result, of whatever level, and not of its study.
+        INSTANCE_AVAILABILITY => availability(access, level),
+        _ => value(access, row),
     }
 }
 
@@ -85,8 +94,7 @@ pub(super) fn select(
 pub(super) fn value(access: &Access, row: &Row) -> Expr {
     let column = Expr::col((alias(row.level), row.column));
     match row.tag {
-        // All there is lies in one tier that is always at hand (Q69).
-        INSTANCE_AVAILABILITY => Expr::cust("'ONLINE'"),
+        INSTANCE_AVAILABILITY => availability(access, row.level),
         STUDY_RELATED_SERIES => counted(access, column, Expr::cust("COUNT(*)")),
         STUDY_RELATED_INSTANCES => {
             counted(access, column, Expr::col(("a", "instance_count")).sum())
@@ -97,6 +105,48 @@ pub(super) fn value(access: &Access, row: &Row) -> Expr {
         _ if row.matching == Matching::Number => column.cast_as("BIGINT"),
         _ => column,
     }
+}
+
+/// How readily a result can be had (Q69): the worst of its instances that the caller sees. All there is lies in one tier that is
+/// always at hand, unless its object is known to be missing.
+///
+/// Whether any object at all is missing is asked first and once: then nothing is asked of the single results.
+fn availability(access: &Access, level: Level) -> Expr {
+    let is_missing = |copy: &'static str| Expr::col((copy, "missing_since")).is_not_null();
+    let any = Sql::select()
+        .expr(Expr::cust("1"))
+        .from_as("pack_copy", "ab")
+        .and_where(is_missing("ab"))
+        .take();
+    let mut here = Sql::select();
+    here.expr(Expr::cust("1"));
+    if level == Level::Instance {
+        here.from_as("pack_copy", "ac")
+            .and_where(Expr::col(("ac", "pack_id")).equals(("i", "pack_id")))
+            .and_where(is_missing("ac"));
+    } else {
+        let copy = Expr::col(("ac", "pack_id")).equals(("ap", "pack_id"));
+        let instance = Expr::col(("ai", "study_id"))
+            .equals(("ap", "study_id"))
+            .and(Expr::col(("ai", "pack_id")).equals(("ap", "pack_id")));
+        let series = Expr::col(("ar", "series_id")).equals(("ai", "series_id"));
+        let visible = visible_series(access, At::Series("ar"), Unread::Hidden);
+        here.from_as("pack", "ap")
+            .join_as(JoinType::InnerJoin, "pack_copy", "ac", copy)
+            .join_as(JoinType::InnerJoin, "instance", "ai", instance)
+            .join_as(JoinType::InnerJoin, "series", "ar", series)
+            .and_where(Expr::col(("ap", "study_id")).equals(("s", "study_id")))
+            .and_where(is_missing("ac"))
+            .and_where(Expr::col(("ai", "state")).eq("live"))
+            .and_where(Expr::exists(visible));
+        if level == Level::Series {
+            here.and_where(Expr::col(("ar", "series_id")).equals(("r", "series_id")));
+        }
+    }
+    let is_here = Cond::all().add(Expr::exists(any)).add(Expr::exists(here));
+    Expr::case(is_here, Expr::cust("'UNAVAILABLE'"))
+        .finally(Expr::cust("'ONLINE'"))
+        .into()
 }
 
 /// A number over the series that the caller sees: the kept column where that is all of them (schema.md 5.4).

@@ -1,5 +1,7 @@
 //! What results show, their order, pages and plans.
 
+use sea_orm::ConnectionTrait as _;
+
 use super::asking::{one_of, query, search, studies, uids, with};
 use super::world::{ALL, Instance, World, access, instance, pack, tag};
 use crate::auth::{Access, Scope};
@@ -254,4 +256,58 @@ async fn q112_a_search_in_what_is_not_visible_is_refused() {
         .await
         .unwrap_err();
     assert_eq!(refused.kind(), Kind::NotFound);
+}
+
+#[tokio::test]
+async fn q69_a_result_is_as_available_as_the_worst_of_its_visible_instances() {
+    let (world, f) = studies(&[&[("Modality", "CT")], &[("Modality", "CT")]]).await;
+    let report = instance("1.9.1").series("1.9").class(Class::Report);
+    world.store(&f, &[pack("1", vec![report])]).await;
+    let shown = async |access: &Access, level: Level| {
+        let mut wanted = query(level);
+        wanted.fields.tags = vec![tag("InstanceAvailability")];
+        let page = world.index.catalog(access).search(&wanted, None).await;
+        let rows = page.unwrap().rows;
+        let mut shown: Vec<(String, String)> = rows
+            .iter()
+            .map(|row| {
+                let uid = match (&row.instance, &row.series) {
+                    (Some(instance), _) => instance.to_string(),
+                    (None, Some(series)) => series.to_string(),
+                    (None, None) => row.study.to_string(),
+                };
+                let how = row.attributes.text(tag("InstanceAvailability"));
+                (uid, how.unwrap_or_default().to_owned())
+            })
+            .collect();
+        shown.sort();
+        shown
+    };
+    let (all, images) = (access(&f, ALL), access(&f, &[Scope::DicomRead]));
+    let missing = "UPDATE pack_copy SET missing_since = 5 WHERE pack_id IN \
+        (SELECT pack_id FROM instance WHERE sop_instance_uid = '1.9.1')";
+    for level in [Level::Study, Level::Series, Level::Instance] {
+        assert!(
+            shown(&all, level)
+                .await
+                .iter()
+                .all(|(_, how)| how == "ONLINE")
+        );
+    }
+    world
+        .index
+        .writer
+        .execute_unprepared(missing)
+        .await
+        .unwrap();
+    let bad = |shown: &[(String, String)]| {
+        let bad = shown.iter().filter(|(_, how)| how == "UNAVAILABLE");
+        bad.map(|(uid, _)| uid.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(bad(&shown(&all, Level::Study).await), ["1"]);
+    assert_eq!(bad(&shown(&all, Level::Series).await), ["1.9"]);
+    assert_eq!(bad(&shown(&all, Level::Instance).await), ["1.9.1"]);
+    for level in [Level::Study, Level::Series, Level::Instance] {
+        assert!(bad(&shown(&images, level).await).is_empty(), "{level:?}");
+    }
 }

@@ -198,3 +198,105 @@ async fn j31_f60_f61_f62_f65_f66_bulk_data_are_what_the_object_holds() {
         );
     }
 }
+
+/// The tags of the first instance of metadata.
+fn tags(answer: &Answer) -> Vec<String> {
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let heads = answer.json();
+    heads[0].as_object().unwrap().keys().cloned().collect()
+}
+
+#[tokio::test]
+async fn x10_metadata_leave_out_what_is_not_asked_for_and_what_is_private() {
+    let server = Server::start();
+    let token = server.reader("F001");
+    let request_attributes =
+        b"\xFE\xFF\x00\xE0\x18\0\0\0\x40\0\x09\0SH\x02\0S1\x41\0\x10\0LO\x06\0ACME  ";
+    let file = instance("1")
+        .uids("1.1", "1.1.1", "1.1.1.1")
+        .text(0x0009_0010, "LO", "ACME")
+        .text(0x0009_1001, "LO", "secret")
+        .bytes(0x0040_0275, "SQ", request_attributes.to_vec())
+        .file();
+    server.stored(&token, &[file]).await;
+    for at in [
+        "/studies/1.1",
+        "/studies/1.1/series/1.1.1",
+        "/studies/1.1/series/1.1.1/instances/1.1.1.1",
+    ] {
+        let ask = |query: &'static str, coding: &'static str| {
+            let (server, token) = (&server, &token);
+            async move {
+                let path = format!("{at}/metadata{query}");
+                let request = server.request(Method::GET, &path, token);
+                server.send(request.header(ACCEPT_ENCODING, coding)).await
+            }
+        };
+        let whole = ask("", "identity").await;
+        assert!(tags(&whole).contains(&"00091001".to_owned()));
+        let few = ask(
+            "?includefield=PatientID,00280010&includefield=Rubbish",
+            "identity",
+        )
+        .await;
+        let named = [
+            "00080005", "00080016", "00080018", "00100020", "0020000D", "0020000E", "00280010",
+        ];
+        assert_eq!(tags(&few), named, "{at}");
+        assert!(few.header("warning").contains("Rubbish"));
+        let public = ask("?excludeprivate=true", "identity").await;
+        let mut expected = tags(&whole);
+        expected.retain(|tag| !tag.starts_with("0009"));
+        assert_eq!(tags(&public), expected);
+        assert!(public.text().contains("00400009") && !public.text().contains("00410010"));
+        // A branch of a sequence, a private attribute by its creator, and nothing private after all.
+        let branch = ask("?includefield=00400275.00400009", "identity").await;
+        let item = branch.json()[0]["00400275"]["Value"][0].clone();
+        assert_eq!(
+            item,
+            serde_json::json!({"00400009": {"vr": "SH", "Value": ["S1"]}})
+        );
+        let private = ask("?00090010=ACME&includefield=00091001", "identity").await;
+        assert_eq!(private.json()[0]["00091001"]["Value"][0], "secret");
+        let neither = ask(
+            "?00090010=ACME&includefield=00091001,Rows&excludeprivate=true",
+            "identity",
+        )
+        .await;
+        assert!(neither.json()[0].get("00091001").is_none());
+        assert_eq!(neither.json()[0]["00280010"]["Value"][0], 4);
+        let all = ask("?includefield=all", "identity").await;
+        assert_eq!(all.json(), whole.json());
+        // Each is a representation of its own, and none is the stored one that gzip sends.
+        let validators =
+            [&whole, &few, &public, &branch, &private, &neither].map(|it| it.header("etag"));
+        let mut distinct = validators.to_vec();
+        distinct.sort();
+        distinct.dedup();
+        assert_eq!(distinct.len(), validators.len());
+        let again = ask("?excludeprivate=true", "identity").await;
+        assert_eq!(again.header("etag"), public.header("etag"));
+        let zipped = ask("?excludeprivate=true", "gzip").await;
+        let plain = if zipped.header("content-encoding") == "gzip" {
+            gunzip(&zipped)
+        } else {
+            zipped.json()
+        };
+        assert_eq!(plain, public.json());
+        for wrong in [
+            "?excludeprivate=yes",
+            "?excludeprivate=true&excludeprivate=true",
+            "?includefield=%FF",
+        ] {
+            assert_eq!(ask(wrong, "identity").await.status, 400, "{wrong}");
+        }
+    }
+    let xml = "application/dicom+xml";
+    let at = "/studies/1.1/series/1.1.1/instances/1.1.1.1/metadata?includefield=PatientID";
+    let document = server.get_as(at, &token, xml).await.text();
+    assert!(document.contains("00100020") && !document.contains("00280010"));
+    let stranger = server.reader("F002");
+    assert_eq!(server.get(at, &stranger).await.status, 404);
+    let malformed = "/studies/1.1/metadata?excludeprivate=yes";
+    assert_eq!(server.get(malformed, &stranger).await.status, 404);
+}

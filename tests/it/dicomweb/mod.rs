@@ -9,6 +9,7 @@ mod bulk;
 mod bulk_form;
 mod caching;
 mod cors;
+mod export;
 mod json_rows;
 mod metadata;
 mod methods;

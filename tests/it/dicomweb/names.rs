@@ -1,5 +1,6 @@
 //! Person names as keys (dicomweb.md 4.2, 4.3).
 
+use crate::harness::server::kura;
 use crate::harness::{Server, instance};
 
 /// Three studies of three patients, each with a referring and a performing physician.
@@ -81,4 +82,54 @@ async fn q23_names_are_matched_by_one_value_by_wildcards_and_fuzzily() {
     for (path, expected) in cases {
         assert_eq!(found(&server, &token, path).await, *expected, "{path}");
     }
+}
+
+#[tokio::test]
+async fn q58_where_a_facility_switches_it_off_names_are_matched_literally_and_that_is_said() {
+    let (server, token) = filled().await;
+    let set = |rule: &str| kura(server.data.path(), &["facility", "set", "F001", rule]);
+    set("fuzzy_matching=off");
+    let said = format!(
+        "299 {}/dicomweb: The fuzzymatching parameter is not supported. Only literal matching has been performed.",
+        server.base
+    );
+    let warnings = |path: &'static str| {
+        let (server, token) = (&server, &token);
+        async move {
+            let answer = server.get(path, token).await;
+            let all = answer.headers.get_all("warning").iter();
+            let all: Vec<String> = all.map(|it| it.to_str().unwrap().to_owned()).collect();
+            (answer.status, all)
+        }
+    };
+    for (path, status) in [
+        ("/studies?fuzzymatching=true&PatientName=jane+do", 204),
+        ("/studies?fuzzymatching=true&PatientName=doe%5Ejane", 200),
+        ("/studies?fuzzyMatching=true", 200),
+        ("/studies/1.1.1/series?fuzzymatching=true", 200),
+        ("/instances?fuzzymatching=true", 200),
+        ("/studies/count?fuzzymatching=true", 200),
+        ("/dicomweb/patients?fuzzymatching=true", 200),
+    ] {
+        assert_eq!(warnings(path).await, (status, vec![said.clone()]), "{path}");
+    }
+    let beside = warnings("/studies?fuzzymatching=true&Nonsense=1").await.1;
+    assert!(beside.len() == 2 && beside[0] == said && beside[1].contains("Nonsense"));
+    // Who does not ask is not told, and what is malformed stays so (Q59).
+    for path in ["/studies?PatientName=doe*", "/studies?fuzzymatching=false"] {
+        assert_eq!(warnings(path).await, (200, vec![]), "{path}");
+    }
+    assert_eq!(warnings("/studies?fuzzymatching=maybe").await.0, 400);
+    // It is a matter of the facility alone.
+    let other = server.reader("F002");
+    server
+        .stored(
+            &other,
+            &[instance("2.1").text(0x0010_0010, "PN", "Doe^Jane").file()],
+        )
+        .await;
+    let path = "/studies?fuzzymatching=true&PatientName=jane+do";
+    assert_eq!(found(&server, &other, path).await, ["2.1.1"]);
+    set("fuzzy_matching=on");
+    assert_eq!(found(&server, &token, path).await, ["1.2.1"]);
 }

@@ -185,6 +185,11 @@ static FENCES: &[Fence] = &[
         only_in: &["src/worker", "src/cli/", "src/auth/access.rs"],
         free_in_tests: true,
     },
+    Fence {
+        word: "on_errand",
+        only_in: &["src/worker", "src/auth/access.rs"],
+        free_in_tests: true,
+    },
 ];
 
 /// Tags written out where an attribute has a name: outside the formats it is a row of the table or a constant.

@@ -25,6 +25,8 @@ struct Operation {
     part: &'static str,
     /// A deletion of the owner.
     deletion: String,
+    /// An export of the owner.
+    export: String,
 }
 
 /// The root of the UIDs of the owner's study, and of one that never existed.
@@ -41,6 +43,7 @@ impl Operation {
     /// Every operation of the running server, each with its row.
     async fn all(server: &Server, forge: &Forge) -> Vec<Self> {
         let deletion = binned(server, forge, &format!("{THERE}.99")).await;
+        let export = exported(server, forge).await;
         let document = server.get("/openapi.json", "").await.json();
         let mut operations = Vec::new();
         for (template, methods) in document["paths"].as_object().unwrap() {
@@ -59,6 +62,7 @@ impl Operation {
                     names: *names,
                     part,
                     deletion: deletion.clone(),
+                    export: export.clone(),
                 });
             }
         }
@@ -90,6 +94,14 @@ impl Operation {
                     &self.deletion
                 },
             )
+            .replace(
+                "{operation}",
+                if root == NOWHERE {
+                    NO_DELETION
+                } else {
+                    &self.export
+                },
+            )
             .replace("{job}", self.part);
         path + &query
     }
@@ -98,6 +110,7 @@ impl Operation {
     fn json(&self, root: &str) -> Option<Value> {
         let at = format!("studies/{root}.1/series/{root}.1.1/instances/{root}.1.1.1");
         Some(match self.id.as_str() {
+            "createExport" => export_of(root),
             "createLink" => json!({"resource": format!("/dicomweb/{at}/bulkdata/7FE00010")}),
             "revoke" => json!({"signOut": {"issuer": "kura:local", "subject": "nobody"}}),
             _ => return None,
@@ -126,6 +139,7 @@ impl Operation {
             | Names::Bin
             | Names::SignIn
             | Names::Session
+            | Names::Operation
             | Names::Admin
             | Names::Public => self.path(THERE),
         }
@@ -135,7 +149,11 @@ impl Operation {
     fn is_of_object(&self) -> bool {
         matches!(
             self.names,
-            Names::Object | Names::ListOfObject | Names::Removal | Names::Deletion
+            Names::Object
+                | Names::ListOfObject
+                | Names::Removal
+                | Names::Deletion
+                | Names::Operation
         )
     }
 
@@ -172,6 +190,21 @@ async fn binned(server: &Server, forge: &Forge, root: &str) -> String {
         .await;
     assert_eq!(deleted.status, 204, "{}", deleted.text());
     deleted.header("x-kura-deletion")
+}
+
+/// What asks for an export of the study below `root`.
+fn export_of(root: &str) -> Value {
+    let settings = json!({"values": [format!("{root}.1")]});
+    json!({"source": {"type": "identifiers", "settings": settings}})
+}
+
+/// Begins an export of the owner: its key.
+async fn exported(server: &Server, forge: &Forge) -> String {
+    let token = forge.of("F001", callers::ALL);
+    let request = server.request(Method::POST, "/dicomweb/export", &token);
+    let begun = server.send(request.json(&export_of(THERE))).await;
+    assert_eq!(begun.status, 202, "{}", begun.text());
+    begun.json()["id"].as_str().unwrap().to_owned()
 }
 
 /// The one file of the study below `root`.
@@ -227,7 +260,7 @@ fn refusal(answer: &Answer) -> Value {
 }
 
 async fn filled() -> (Server, Forge) {
-    let server = Server::start();
+    let server = Server::start_exporting();
     server.stored(&server.reader("F001"), &[study(THERE)]).await;
     let forge = Forge::new(server.data.path(), "F001");
     (server, forge)
@@ -307,8 +340,18 @@ async fn check((server, forge): (&Server, &Forge), operation: &Operation, caller
                 "{what}: says which check failed"
             );
         }
-        (Names::Object | Names::ListOfObject | Names::Removal | Names::Deletion, Kind::Foreign)
-        | (Names::Object | Names::Removal | Names::Deletion, Kind::ForeignWithoutScopes) => {
+        (
+            Names::Object
+            | Names::ListOfObject
+            | Names::Removal
+            | Names::Deletion
+            | Names::Operation,
+            Kind::Foreign,
+        )
+        | (
+            Names::Object | Names::Removal | Names::Deletion | Names::Operation,
+            Kind::ForeignWithoutScopes,
+        ) => {
             assert_eq!(status, 404, "{what}: {}", answer.text());
             let absent = operation.path(NOWHERE);
             let absent = operation

@@ -19,6 +19,8 @@ pub(super) enum Names {
     Bin,
     /// One of them: 404 to other facilities, 403 without the scope.
     Deletion,
+    /// Work that a caller asked for: 404 to other facilities, 403 without the scope.
+    Operation,
     /// Nothing, and it is for everybody.
     Public,
     /// Nothing: whoever has an access token may.
@@ -40,6 +42,7 @@ pub(super) const ROWS: &[(&str, Names, &str)] = &[
     ("countSeries", Names::Count, ""),
     ("countSeriesOfStudy", Names::ListOfObject, ""),
     ("countStudies", Names::Count, ""),
+    ("createExport", Names::Object, ""),
     ("createLink", Names::ListOfObject, ""),
     ("createSession", Names::SignIn, ""),
     ("deleteInstance", Names::Removal, ""),
@@ -89,6 +92,7 @@ pub(super) const ROWS: &[(&str, Names, &str)] = &[
     ("searchStudies", Names::Nothing, ""),
     ("showDeletion", Names::Deletion, ""),
     ("showJob", Names::Admin, NO_JOB),
+    ("showOperation", Names::Operation, ""),
     ("storeInstances", Names::Store, ""),
     ("storeInstancesOfStudy", Names::Store, ""),
 ];

@@ -1,15 +1,5 @@
 //! `kura export`: the way out. The files of one facility as they were stored, in a tree by UID, with a list of their digests
 //! that `sha256sum -c` reads.
-//!
-//! ```text
-//! DIR/SHA256SUMS
-//! DIR/{study}/{series}/{instance}.dcm
-//! ```
-//!
-//! A UID is digits and dots, so the names are good on any file system. A file has its name only when it is whole and on disk;
-//! one that is there with the right digest is left alone, so an export that was broken off goes on.
-
-mod tree;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,17 +7,16 @@ use std::sync::Arc;
 
 use tracing::info;
 
-use self::tree::{Tree, Written, place};
 use super::progress::{Progress, size};
 use crate::app::App;
 use crate::archive::Archive;
-use crate::archive::guard::Pace;
+use crate::archive::export::{Exported, Tree};
 use crate::auth::Access;
 use crate::auth::access::Duty;
 use crate::dicom::query::Query;
 use crate::dicom::query::decode::pairs;
 use crate::error::{Error, Kind, Result};
-use crate::index::catalog::{Instance, Scope, Visible};
+use crate::index::catalog::Scope;
 use crate::model::{FacilityState, Level, StudyUid};
 
 /// Studies that are asked for at once.
@@ -171,37 +160,22 @@ impl Export<'_> {
             series: None,
             instance: None,
         };
-        let mut instances = self.archive.walk(self.access, scope).await?;
-        while let Some(instance) = instances.next().await? {
-            self.instance(&Arc::new(instance)).await?;
-        }
-        self.tree.sync_folders().await
-    }
-
-    async fn instance(&mut self, instance: &Arc<Visible<Instance>>) -> Result<()> {
-        let place = place(&instance.study, &instance.series, &instance.instance);
-        if self
-            .tree
-            .is_there(&place, instance.byte_count, &instance.digest)
-            .await?
-        {
-            self.counts.there += 1;
-            return self.tree.note(&place, &instance.digest).await;
-        }
-        let bytes = self.archive.file(self.access, instance, &Pace::default());
-        match self.tree.write(&place, bytes, &instance.digest).await? {
-            Written::Whole => {
-                self.counts.written += 1;
-                self.counts.bytes += instance.byte_count;
-                self.tree.note(&place, &instance.digest).await
+        let (counts, progress) = (&mut self.counts, &mut *self.progress);
+        let mut told = |exported| match exported {
+            Exported::There => counts.there += 1,
+            Exported::Written(bytes) => {
+                counts.written += 1;
+                counts.bytes += bytes;
             }
-            Written::Damaged(why) => {
-                self.counts.damaged += 1;
-                self.progress
-                    .print(&format!("damaged\t{place}\t{why}; kura verify says more"));
-                Ok(())
+            Exported::Damaged { place, why } => {
+                counts.damaged += 1;
+                progress.print(&format!("damaged\t{place}\t{why}; kura verify says more"));
             }
-        }
+        };
+        let tree = &mut self.tree;
+        self.archive
+            .export(self.access, scope, tree, &mut told)
+            .await
     }
 
     /// Writes down who was handed what, as the log of requests does.

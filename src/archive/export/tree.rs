@@ -31,7 +31,8 @@ pub(super) enum Written {
 }
 
 /// A folder that is exported into.
-pub(super) struct Tree {
+#[derive(Debug)]
+pub struct Tree {
     root: PathBuf,
     sums: BufWriter<File>,
     /// Folders in which names changed since the last sync.
@@ -40,7 +41,10 @@ pub(super) struct Tree {
 
 impl Tree {
     /// Opens the folder. Digests of studies that are not exported this time are kept.
-    pub(super) async fn open(root: &Path, studies: &[StudyUid]) -> Result<Self> {
+    ///
+    /// # Errors
+    /// `Kind::Full`, `Kind::Unavailable` if it cannot be written.
+    pub async fn open(root: &Path, studies: &[StudyUid]) -> Result<Self> {
         fs::create_dir_all(root).await.map_err(unwritable)?;
         let sums = File::create(root.join(NEW_SUMS))
             .await
@@ -162,7 +166,10 @@ impl Tree {
     }
 
     /// Gives the list of digests its name.
-    pub(super) async fn close(mut self) -> Result<()> {
+    ///
+    /// # Errors
+    /// As [`Tree::open`].
+    pub async fn close(mut self) -> Result<()> {
         self.sums.flush().await.map_err(unwritable)?;
         self.sums.get_ref().sync_all().await.map_err(unwritable)?;
         let from = self.root.join(NEW_SUMS);
