@@ -25,6 +25,7 @@ mod durability;
 mod faults;
 mod fuzzed;
 mod harness;
+mod http2;
 mod identity;
 mod jobs;
 mod node_client;
