@@ -36,6 +36,7 @@ mod python_client;
 mod reindex;
 mod replicas;
 mod schemathesis;
+mod slide_client;
 mod storage;
 mod tidy;
 mod visibility;
