@@ -10,6 +10,7 @@
 )]
 
 mod backup;
+mod bounded;
 mod broken;
 mod cli;
 mod corpus_bytes;
