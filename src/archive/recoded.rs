@@ -1,9 +1,10 @@
 //! Whole files in another transfer syntax: the data set as it is scanned, the pixels frame by frame.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures::stream::{self, StreamExt as _};
 
 use super::Archive;
 use super::frames::Frames;
@@ -19,17 +20,18 @@ use crate::dicom::transcode::{
 use crate::error::{Error, Kind, Result};
 use crate::index::catalog::{Instance, Visible};
 use crate::model::TransferSyntax;
+use crate::storage::spool::Spool;
 
 /// The longest native value: what is longer stays as it is stored (N51).
 const MAX_VALUE_BYTES: u64 = 0xFFFF_FFFE;
 
 impl Archive {
     /// The file with its pixels in `target`, with its length in bytes. Frames are made one at a time; those that are encoded
-    /// are made twice, because the length stands before the bytes (F25).
+    /// are put aside, because the length stands before the bytes (F25).
     ///
     /// # Errors
-    /// `Kind::NotAcceptable` if its pixels cannot be brought into `target`, `Kind::Internal` if what was stored cannot be read
-    /// any more.
+    /// `Kind::NotAcceptable` if its pixels cannot be brought into `target`, `Kind::Full` if there is no room to put frames aside,
+    /// `Kind::Internal` if what was stored cannot be read any more.
     pub async fn file_recoded(
         &self,
         access: &Arc<Access>,
@@ -50,7 +52,8 @@ impl Archive {
             table,
             target,
         };
-        let (lens, ratio) = recoding.lens().await?;
+        let encoded = recoding.encoded().await?;
+        let ratio = encoded.as_ref().map_or(1.0, |encoded| encoded.ratio);
         let first = recoding.frames.decoded(&recoding.place(0)?).await?;
         let edits = transcode::edits(&recoding.format, &first.format, target, ratio);
         let side = |side, edits: &Edits| {
@@ -61,7 +64,10 @@ impl Archive {
         let around = length(side(Side::Before, &edits)).await?;
         let behind = length(side(Side::Behind, &Edits::new())).await?;
         let before = side(Side::Before, &edits);
-        let (pixel_len, pixels) = recoding.value(lens)?;
+        let (pixel_len, pixels) = match encoded {
+            Some(encoded) => encoded.value(),
+            None => recoding.native_value()?,
+        };
         let rest = if behind == 0 {
             stream::empty().boxed()
         } else {
@@ -88,24 +94,24 @@ impl Recoding {
         place.ok_or_else(|| stays("a frame is missing"))
     }
 
-    /// The length of each frame in the target, for those that are encoded, and how much smaller they are together.
-    async fn lens(&self) -> Result<(Vec<u32>, f64)> {
+    /// All frames in the target, for one that encodes them.
+    async fn encoded(&self) -> Result<Option<Encoded>> {
         if !self.target.is_encapsulated() {
-            return Ok((Vec::new(), 1.0));
+            return Ok(None);
         }
         if !codec::can_encode(self.target, &self.format) {
             return Err(stays("there is no encoder for such pixels"));
         }
-        let mut lens = Vec::new();
+        let (mut lens, mut spool) = (Vec::new(), Spool::default());
         for index in 0..self.table.frames() {
             let frame = self.made(index).await?;
             lens.push(u32::try_from(frame.len()).map_err(|e| stays("too long").with_source(e))?);
+            spool.write(&frame).await?;
         }
-        let sum: u64 = lens.iter().map(|len| u64::from(*len)).sum();
         let whole = self.format.frame_bytes().saturating_mul(lens.len() as u64);
         #[expect(clippy::cast_precision_loss, reason = "two digits of it are written")]
-        let ratio = whole as f64 / sum.max(1) as f64;
-        Ok((lens, ratio))
+        let ratio = whole as f64 / spool.byte_count().max(1) as f64;
+        Ok(Some(Encoded { lens, spool, ratio }))
     }
 
     /// One frame in the target, even in length if it is a fragment.
@@ -119,11 +125,8 @@ impl Recoding {
         Ok(frame)
     }
 
-    /// The element of the pixel data, header included, and its length. `lens` are those of the fragments.
-    fn value(self, lens: Vec<u32>) -> Result<(u64, ByteStream)> {
-        if self.target.is_encapsulated() {
-            return Ok(self.fragments(lens));
-        }
+    /// The element of native pixel data, header included, and its length.
+    fn native_value(self) -> Result<(u64, ByteStream)> {
         let frame_bits = self.format.frame_bytes().saturating_mul(8);
         let count = u64::from(self.table.frames());
         let is_packed = self.format.bits_allocated == 1 && !self.format.pixels().is_multiple_of(8);
@@ -140,43 +143,54 @@ impl Recoding {
         let header = native_header(&self.format, declared);
         let all = header.len() as u64 + even;
         let pad = (even > len).then(|| Bytes::from_static(&[0]));
-        let frames = self.each(|frame, _| vec![frame]);
         let value = stream::iter([Ok(Bytes::from(header))])
-            .chain(frames)
+            .chain(self.each())
             .chain(stream::iter(pad.map(Ok)));
         Ok((all, value.boxed()))
     }
 
-    fn fragments(self, lens: Vec<u32>) -> (u64, ByteStream) {
+    /// The frames, one after the other.
+    fn each(self) -> ByteStream {
+        let frames = stream::iter(0..self.table.frames()).then(move |index| {
+            let recoding = self.clone();
+            async move { Ok::<_, Error>(recoding.made(index).await?.into()) }
+        });
+        frames.boxed()
+    }
+}
+
+/// Encoded frames that wait to be sent.
+struct Encoded {
+    /// The length of each.
+    lens: Vec<u32>,
+    spool: Spool,
+    /// How much smaller they are together.
+    ratio: f64,
+}
+
+impl Encoded {
+    /// The element of the pixel data, header included, and its length: a frame is a fragment.
+    fn value(self) -> (u64, ByteStream) {
         let (header, end) = (fragments_header(), fragments_end());
-        let fragments: u64 = lens.iter().map(|len| u64::from(*len) + 8).sum();
+        let fragments: u64 = self.lens.iter().map(|len| u64::from(*len) + 8).sum();
         let all = (header.len() + end.len()) as u64 + fragments;
-        let frames = self.each(move |frame, index| {
-            // An encoder gives the same each time; were it not so, the lengths that were sent would be wrong.
-            let len = lens.get(index as usize).copied().unwrap_or_default();
-            vec![fragment_header(len), frame]
+        let state = (self.spool, self.lens.into_iter(), 0..0);
+        let pieces = stream::try_unfold(state, async |(mut spool, mut lens, mut left)| {
+            if !Range::is_empty(&left) {
+                let piece = spool.read(&mut left).await?;
+                return Ok(Some((piece, (spool, lens, left))));
+            }
+            let Some(len) = lens.next() else {
+                return Ok(None);
+            };
+            left = left.end..left.end + u64::from(len);
+            let header = Bytes::from(fragment_header(len));
+            Ok::<_, Error>(Some((header, (spool, lens, left))))
         });
         let value = stream::iter([Ok(Bytes::from(header))])
-            .chain(frames)
+            .chain(pieces)
             .chain(stream::iter([Ok(Bytes::from(end))]));
         (all, value.boxed())
-    }
-
-    /// The frames, one after the other, each as the pieces that `pieces` makes of it.
-    fn each(
-        self,
-        pieces: impl Fn(Vec<u8>, u32) -> Vec<Vec<u8>> + Send + Sync + 'static,
-    ) -> ByteStream {
-        let count = self.table.frames();
-        let frames = stream::iter(0..count).then(move |index| {
-            let recoding = self.clone();
-            async move { Ok::<_, Error>((recoding.made(index).await?, index)) }
-        });
-        let pieces = move |(frame, index)| {
-            let pieces = pieces(frame, index).into_iter();
-            stream::iter(pieces.map(|piece| Ok::<_, Error>(Bytes::from(piece))))
-        };
-        frames.map_ok(pieces).try_flatten().boxed()
     }
 }
 

@@ -147,7 +147,8 @@ fn validate(made: &MadeOf, headers: &mut HeaderMap) {
     }
 }
 
-fn http_date(at: Timestamp) -> String {
+/// An instant as HTTP writes it.
+pub(super) fn http_date(at: Timestamp) -> String {
     let micros = u64::try_from(at.0).unwrap_or(0);
     let at = std::time::UNIX_EPOCH + std::time::Duration::from_micros(micros);
     HttpDate::from(at).to_string()

@@ -12,6 +12,7 @@ pub mod data_sets;
 pub mod dicomweb;
 pub mod expand;
 mod health;
+mod http2;
 pub mod limits;
 mod log;
 pub mod media_type;

@@ -5,22 +5,28 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::rc::Rc;
 use std::time::Duration;
 
+use actix_http::error::DispatchError;
 use actix_http::{HttpService, Request, Response};
-use actix_server::{Server, ServerBuilder};
-use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
-use actix_web::body::BoxBody;
+use actix_server::{GracefulShutdownSignal, Server, ServerBuilder};
+use actix_service::{
+    IntoServiceFactory as _, Service, ServiceFactory, ServiceFactoryExt as _, fn_factory,
+    fn_service, map_config,
+};
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::AppConfig;
 use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, COOKIE};
 use actix_web::{HttpMessage as _, ResponseError as _, web};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::caller::Gate;
 use super::dicomweb::stow::admit as admit_store;
+use super::http2;
 use super::urls::Address;
 use super::viewer::Viewer;
 use super::{Kura, State};
@@ -155,30 +161,87 @@ fn serve(
     let draining = builder.graceful_shutdown_signal();
     let (state, gate, settings) = (state.clone(), gate.clone(), settings.clone());
     builder.listen("kura", listener, move || {
-        let draining = draining.clone();
-        let (door, stores) = (gate.clone(), state.clone());
-        let app = super::app(state.clone(), gate.clone(), viewer.clone())
-            .into_factory()
-            .map_err(|error: actix_web::Error| error.error_response());
-        HttpService::build()
-            .graceful_shutdown_signal(move || {
-                let draining = draining.clone();
-                async move { draining.notified().await }
-            })
-            .keep_alive(settings.idle)
-            // Else the last piece of an answer waits 40 ms for the client to acknowledge the one before.
-            .tcp_nodelay(true)
-            .client_request_timeout(settings.head)
-            .client_disconnect_timeout(Duration::from_secs(1))
-            .h1_allow_half_closed(true)
-            .local_addr(address)
-            .expect(fn_service(move |request: Request| {
-                let (gate, state) = (door.clone(), stores.clone());
-                async move { may_continue(request, &gate, &state).await }
-            }))
-            .finish(map_config(app, move |()| own(address)))
-            .tcp()
+        let (draining, settings) = (draining.clone(), settings.clone());
+        let (state, gate, viewer) = (state.clone(), gate.clone(), viewer.clone());
+        fn_factory(move || {
+            let app = super::app(state.clone(), gate.clone(), viewer.clone())
+                .into_factory()
+                .map_err(|error: actix_web::Error| error.error_response());
+            let app = map_config(app, move |()| own(address));
+            both(
+                app,
+                (state.clone(), gate.clone()),
+                settings.clone(),
+                draining.clone(),
+                address,
+            )
+        })
     })
+}
+
+/// One application for both protocols; the first bytes of a connection tell which it speaks.
+async fn both<F, B>(
+    app: F,
+    (state, gate): (Kura, web::Data<Gate>),
+    settings: Settings,
+    draining: GracefulShutdownSignal,
+    address: SocketAddr,
+) -> Result<impl Service<TcpStream, Response = (), Error = DispatchError>, ()>
+where
+    F: ServiceFactory<Request, Config = (), InitError = ()> + 'static,
+    F::Response: Into<Response<B>>,
+    F::Error: Into<Response<BoxBody>>,
+    B: MessageBody + 'static,
+{
+    let app = Rc::new(app.new_service(()).await?);
+    let clock = state.archive.clock().clone();
+    let expect = move |request: Request| {
+        let (gate, state) = (gate.clone(), state.clone());
+        async move { may_continue(request, &gate, &state).await }
+    };
+    let (stopped, shared) = (draining.clone(), Rc::clone(&app));
+    let one = HttpService::build()
+        .graceful_shutdown_signal(move || {
+            let stopped = stopped.clone();
+            async move { stopped.notified().await }
+        })
+        .keep_alive(settings.idle)
+        // Else the last piece of an answer waits 40 ms for the client to acknowledge the one before.
+        .tcp_nodelay(true)
+        .client_request_timeout(settings.head)
+        .client_disconnect_timeout(Duration::from_secs(1))
+        .h1_allow_half_closed(true)
+        .local_addr(address)
+        .expect(fn_service(expect.clone()))
+        .finish(fn_service(move |request| shared.call(request)))
+        .tcp();
+    let one = Rc::new(one.new_service(()).await?);
+    let two = Rc::new(http2::Door {
+        app,
+        expect,
+        clock,
+        head: settings.head,
+        idle: settings.idle,
+    });
+    Ok(fn_service(move |io: TcpStream| {
+        let (one, two, draining) = (Rc::clone(&one), Rc::clone(&two), draining.clone());
+        async move {
+            let is_two = tokio::select! {
+                is_two = http2::is_spoken(&io, two.head) => is_two,
+                () = draining.notified() => None,
+            };
+            match is_two {
+                Some(true) => {
+                    // As above; a socket that does not take it still answers.
+                    io.set_nodelay(true).ok();
+                    http2::serve(io, &two, draining.notified()).await;
+                    Ok(())
+                }
+                Some(false) => one.call(io).await,
+                None => Ok(()),
+            }
+        }
+    }))
 }
 
 fn serve_metrics(

@@ -83,7 +83,24 @@ pub(super) fn basis(access: &Access, at: At, unread: Unread) -> SelectStatement 
         .take()
 }
 
+/// The basis on which what was handed out before may go on: what was deleted since does, what may no longer be seen does not
+/// (W12, SH-3.6).
+pub(super) fn standing(access: &Access, at: At) -> SelectStatement {
+    owned(access, at, Unread::Hidden)
+        .clear_selects()
+        .expr_as(Expr::cust("'OWN'"), "basis")
+        .limit(1)
+        .take()
+}
+
 fn own(access: &Access, at: At, unread: Unread) -> SelectStatement {
+    owned(access, at, unread)
+        .and_where(Expr::col(("v", "instance_count")).gt(0))
+        .take()
+}
+
+/// What a facility owns, emptied or not.
+fn owned(access: &Access, at: At, unread: Unread) -> SelectStatement {
     let owner = Expr::col(("vf", "facility_id")).equals(("v", "owner_facility_id"));
     let mut own = Query::select();
     own.columns([("v", "series_id"), ("v", "study_id")])
@@ -91,8 +108,7 @@ fn own(access: &Access, at: At, unread: Unread) -> SelectStatement {
         .from_as("series", "v")
         .join_as(JoinType::InnerJoin, "facility", "vf", owner)
         .and_where(Expr::col(("v", "owner_facility_id")).eq(access.facility_id().0))
-        .and_where(Expr::col(("vf", "state")).eq(FacilityState::Active.as_str()))
-        .and_where(Expr::col(("v", "instance_count")).gt(0));
+        .and_where(Expr::col(("vf", "state")).eq(FacilityState::Active.as_str()));
     match at {
         At::Everywhere => {}
         At::Study(alias) => {
@@ -123,8 +139,8 @@ mod tests {
         let own = visible_series(&access, At::Study("s"), Unread::Hidden);
         let expected = "SELECT \"v\".\"series_id\", \"v\".\"study_id\", 'OWN' AS \"basis\" FROM \"series\" AS \"v\" \
             INNER JOIN \"facility\" AS \"vf\" ON \"vf\".\"facility_id\" = \"v\".\"owner_facility_id\" \
-            WHERE \"v\".\"owner_facility_id\" = ?1 AND \"vf\".\"state\" = ?2 AND \"v\".\"instance_count\" > ?3 \
-            AND \"v\".\"study_id\" = \"s\".\"study_id\" AND (\"v\".\"class_mask\" & ?4) = ?5";
+            WHERE \"v\".\"owner_facility_id\" = ?1 AND \"vf\".\"state\" = ?2 \
+            AND \"v\".\"study_id\" = \"s\".\"study_id\" AND (\"v\".\"class_mask\" & ?3) = ?4 AND \"v\".\"instance_count\" > ?5";
         let unnumbered = expected.replace(|c: char| c.is_ascii_digit(), "");
         assert_eq!(own.build(SqliteQueryBuilder).0, unnumbered);
         assert_eq!(

@@ -95,7 +95,7 @@ async fn nameless() -> Result<File> {
 }
 
 fn no_room(cause: std::io::Error) -> Error {
-    let detail = "bulk data cannot be put aside: the folder of temporary files takes no more";
+    let detail = "bytes cannot be put aside: the folder of temporary files takes no more";
     Error::new(Kind::Full, detail).with_source(cause)
 }
 

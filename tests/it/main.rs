@@ -10,6 +10,7 @@
 )]
 
 mod backup;
+mod bounded;
 mod broken;
 mod cli;
 mod corpus_bytes;
@@ -25,6 +26,7 @@ mod durability;
 mod faults;
 mod fuzzed;
 mod harness;
+mod http2;
 mod identity;
 mod jobs;
 mod node_client;
@@ -35,6 +37,7 @@ mod python_client;
 mod reindex;
 mod replicas;
 mod schemathesis;
+mod slide_client;
 mod storage;
 mod tidy;
 mod visibility;

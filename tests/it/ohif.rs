@@ -7,7 +7,9 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, corpus};
+use crate::harness::instance::Builder;
+use crate::harness::{Server, corpus, instance};
+use crate::python_client::python;
 
 /// What is opened: a name, the files of the corpus whose names begin so, and what has to come to be seen.
 const CASES: &[(&str, &[&str], &str)] = &[
@@ -27,6 +29,64 @@ const CASES: &[(&str, &[&str], &str)] = &[
     ("mixed", &["document/syn-mix-"], "canvas"),
     ("video", &["video/syn-video-h264-hp41-mp4"], "canvas"),
 ];
+
+/// The series of CT that a report is made of, and the image that it measures.
+const MEASURED: &str = "study/syn-study-c-s1-i03.dcm";
+
+/// A measurement report (TID 1500) of a length of 42.5 mm on [`MEASURED`], made by a library of others.
+fn report() -> Option<Vec<u8>> {
+    let (python, corpus) = (python()?, corpus::root()?);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.dcm");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/report.py");
+    let made = Command::new(python)
+        .args([script, corpus.join(MEASURED), file.clone()])
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .expect("Python starts");
+    let failed = String::from_utf8_lossy(&made.stderr);
+    assert!(made.status.success(), "{failed}");
+    Some(std::fs::read(file).unwrap())
+}
+
+/// A document of one page, longer than what stands in metadata.
+fn document() -> Vec<u8> {
+    let mut pdf = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n\
+        2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n\
+        3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 200]/Contents 4 0 R/Resources<</Font<</F1\
+        <</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>>>>>endobj\n\
+        4 0 obj<</Length 45>>stream\nBT /F1 24 Tf 40 100 Td (Report of kura) Tj ET\nendstream endobj\n"
+        .to_vec();
+    pdf.extend([b'%'; 3001]);
+    pdf.extend(b"\ntrailer<</Root 1 0 R>>\n%%EOF\n");
+    pdf
+}
+
+/// The same as an instance: a study of its own.
+fn encapsulated(pdf: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(pdf.len()).unwrap().to_le_bytes();
+    let pixels = [
+        0x0028_0002,
+        0x0028_0004,
+        0x0028_0010,
+        0x0028_0011,
+        0x0028_0100,
+        0x0028_0101,
+        0x0028_0102,
+        0x0028_0103,
+        0x7FE0_0010,
+    ];
+    pixels
+        .into_iter()
+        .fold(instance("1.2.3.900"), Builder::without)
+        .text(0x0008_0016, "UI", "1.2.840.10008.5.1.4.1.1.104.1")
+        .modality("DOC")
+        .text(0x0042_0010, "ST", "Report")
+        .text(0x0042_0012, "LO", "application/pdf")
+        .bytes(0x0042_0011, "OB", pdf.to_vec())
+        .bytes(0x0042_0015, "UL", len.to_vec())
+        .file()
+}
 
 fn installed() -> Option<(PathBuf, PathBuf)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/node");
@@ -160,24 +220,47 @@ async fn ohif_lists_and_paints_every_kind_of_study() {
         assert!(!study.is_empty(), "the corpus has nothing for {name}");
         cases.push(json!({ "name": name, "study": study, "see": see }));
     }
+    let pdf = document();
+    server.stored(&token, &[encapsulated(&pdf)]).await;
+    cases.push(json!({ "name": "pdf", "study": "1.2.3.900.1", "see": "document" }));
+    let mut names: Vec<_> = CASES.iter().map(|it| it.0).chain(["pdf"]).collect();
+    if let Some(report) = report() {
+        server.stored(&token, &[report]).await;
+        let study = cases[0]["study"].clone();
+        cases.push(json!({ "name": "sr", "study": study, "see": "drawing", "open": "SR" }));
+        names.push("sr");
+    }
     let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/ohif");
     let base = server.served("the viewer is served");
     let asked = json!({ "base": base, "token": token, "pictures": pictures, "cases": cases });
     let told = tokio::task::spawn_blocking(move || look(&node, &asked))
         .await
         .unwrap();
-    assert_eq!(told.len(), 1 + CASES.len());
-    for (told, see) in told
-        .iter()
-        .zip(["list"].into_iter().chain(CASES.iter().map(|it| it.2)))
-    {
-        let name = &told["name"];
+    assert_eq!(told.len(), 1 + names.len());
+    for (told, name) in told.iter().zip(["list"].into_iter().chain(names)) {
+        assert_eq!(told["name"], name);
         println!("{name}: {} grey levels", told["levels"]);
-        match see {
-            "list" => assert!(
-                told["texts"].as_str().unwrap().contains("Suzuki, Hanako"),
-                "{told}"
-            ),
+        let text = told["texts"].as_str().unwrap();
+        match name {
+            "list" => assert!(text.contains("Suzuki, Hanako"), "{told}"),
+            "pdf" => {
+                // The bytes came from the archive, and the viewer of documents has them.
+                let documents = told["pdfs"].as_array().unwrap();
+                let shown = |of: &str| {
+                    let is_of = |it: &&Value| it["url"].as_str().unwrap().contains(of);
+                    let found = documents.iter().find(is_of);
+                    found.map(|it| (it["status"].clone(), it["length"].clone()))
+                };
+                let whole = Some((200.into(), pdf.len().into()));
+                assert_eq!(shown("/dicomweb/studies/1.2.3.900.1/"), whole, "{told}");
+                assert_eq!(shown("chrome-extension:"), whole, "{told}");
+                assert_eq!(told["documents"], 1, "{told}");
+            }
+            "sr" => {
+                // The line is drawn on the image, with its length beside it.
+                assert!(told["drawings"].as_u64() > Some(0), "{told}");
+                assert!(text.contains("42.50 mm"), "{told}");
+            }
             _ => assert!(told["levels"].as_u64() > Some(12), "{told}"),
         }
         assert_eq!(told["outside"], json!([]), "{name} asks elsewhere");

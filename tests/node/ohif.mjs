@@ -1,6 +1,7 @@
 // Opens studies in OHIF in Chromium and says what came to be seen. Reads one JSON document from its standard input:
 //   { "base": "http://127.0.0.1:1", "token": "…", "pictures": "folder", "cases": [{ "name": "ct", "study": "1.2.3", "see": "canvas" }] }
-// and prints one JSON line a case: { name, levels, videos, texts, failures, outside, statuses }.
+// and prints one JSON line a case: { name, levels, videos, documents, drawings, texts, pdfs, failures, outside, statuses }.
+// "open" names the modality of a series without a picture that is opened by a double click first.
 import { mkdtempSync, mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,14 +26,17 @@ const browser = await chromium.launchPersistentContext(profile, {
 });
 try {
   const page = await browser.newPage();
-  const seen = { outside: [], failures: [], statuses: {} };
+  const seen = { outside: [], failures: [], pdfs: [], statuses: {} };
   page.on('request', (request) => {
     const url = new URL(request.url());
-    const isOurs = url.hostname === '127.0.0.1' || ['data:', 'blob:', 'chrome-extension:', 'about:'].includes(url.protocol);
+    const isOurs = url.hostname === '127.0.0.1' || ['data:', 'blob:', 'chrome:', 'chrome-extension:', 'about:'].includes(url.protocol);
     if (!isOurs) seen.outside.push(request.url());
   });
   page.on('response', (response) => {
     const status = response.status();
+    if ((response.headers()['content-type'] ?? '').startsWith('application/pdf')) {
+      seen.pdfs.push({ url: response.url(), status, length: Number(response.headers()['content-length'] ?? 0) });
+    }
     seen.statuses[status] = (seen.statuses[status] ?? 0) + 1;
     if (status >= 400) seen.failures.push(`${status} ${response.url()}`);
   });
@@ -51,17 +55,18 @@ try {
   console.log(JSON.stringify({ name: 'list', texts: await words(page), ...seen }));
 
   for (const one of cases) {
-    Object.assign(seen, { outside: [], failures: [], statuses: {} });
+    Object.assign(seen, { outside: [], failures: [], pdfs: [], statuses: {} });
     await page.goto(`${base}/viewer?StudyInstanceUIDs=${one.study}`);
     const started = Date.now();
+    if (one.open) await open(page, one.open);
     let sight = await look(page);
     while (!enough(one.see, sight) && Date.now() - started < LIMIT_MS) {
       await page.waitForTimeout(500);
-      const skip = page.getByText('Skip all', { exact: false }).first();
-      if (await skip.isVisible().catch(() => false)) await skip.click().catch(() => {});
+      await skipTour(page);
       sight = await look(page);
     }
     await page.waitForTimeout(500);
+    await skipTour(page);
     await page.screenshot({ path: join(pictures, `${one.name}.png`) });
     console.log(JSON.stringify({ name: one.name, ...sight, ...seen }));
   }
@@ -70,8 +75,22 @@ try {
   rmSync(profile, { recursive: true, force: true });
 }
 
-function enough(see, { levels, videos, documents, texts }) {
+// The first study that a browser opens is covered by a tour of the buttons.
+async function skipTour(page) {
+  const skip = page.getByText('Skip all', { exact: false }).first();
+  if (await skip.isVisible().catch(() => false)) await skip.click().catch(() => {});
+}
+
+// Opens a series that has no picture in the list of series.
+async function open(page, modality) {
+  const thumbnail = page.locator('[data-cy="study-browser-thumbnail-no-image"]', { hasText: modality }).first();
+  await thumbnail.waitFor({ timeout: LIMIT_MS });
+  await thumbnail.dblclick();
+}
+
+function enough(see, { levels, videos, documents, drawings, texts }) {
   if (see === 'canvas') return levels > LEAST_LEVELS;
+  if (see === 'drawing') return levels > LEAST_LEVELS && drawings > 0;
   if (see === 'video') return videos > 0;
   if (see === 'document') return documents > 0;
   return texts.includes(see);
@@ -95,8 +114,11 @@ async function look(page) {
     }
     const videos = [...document.querySelectorAll('video')].filter((it) => it.readyState >= 2 && it.videoWidth > 0);
     const documents = document.querySelectorAll('object[type="application/pdf"], embed[type="application/pdf"], iframe[src]');
-    return { levels, videos: videos.length, documents: documents.length };
-  }).catch(() => ({ levels: 0, videos: 0, documents: 0 }));
+    // Lines of a measurement, long enough to be seen.
+    const lines = [...document.querySelectorAll('.svg-layer line, .svg-layer path, .svg-layer polyline')];
+    const drawings = lines.filter((it) => Math.hypot(it.getBoundingClientRect().width, it.getBoundingClientRect().height) > 40);
+    return { levels, videos: videos.length, documents: documents.length, drawings: drawings.length };
+  }).catch(() => ({ levels: 0, videos: 0, documents: 0, drawings: 0 }));
   return { ...sight, texts: await words(page) };
 }
 

@@ -15,7 +15,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, Query};
 
 use super::Index;
 use super::row::{failed, get};
-use super::visible::{At, Unread, basis};
+use super::visible::{At, standing};
 use crate::auth::{Access, Basis, Touched};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Class, ClassMask, SeriesId, SeriesUid, SopInstanceUid, StudyUid};
@@ -144,11 +144,7 @@ impl Catalog<'_> {
             .expr(Expr::cust("1"))
             .from_as("series", "r0")
             .and_where(Expr::col(("r0", "series_id")).eq(it.series_id.0))
-            .and_where(Expr::exists(basis(
-                self.access,
-                At::Series("r0"),
-                Unread::Hidden,
-            )))
+            .and_where(Expr::exists(standing(self.access, At::Series("r0"))))
             .take();
         let row = self.index.reader.query_one(&again).await.map_err(failed)?;
         Ok(row.is_some())

@@ -194,6 +194,18 @@ async fn sh_3_6_a_moved_epoch_asks_again() {
     let bump = "UPDATE acl_epoch SET epoch = epoch + 1";
     world.index.writer.execute_unprepared(bump).await.unwrap();
     assert!(catalog.still_visible(&seen).await.unwrap());
+    // Deleted, which is no question of rights (W12); then the right goes.
+    let empty = "UPDATE series SET instance_count = 0, class_mask = 0; UPDATE acl_epoch SET epoch = epoch + 1";
+    world.index.writer.execute_unprepared(empty).await.unwrap();
+    assert!(catalog.still_visible(&seen).await.unwrap());
+    let suspend = "UPDATE facility SET state = 'suspended'";
+    world
+        .index
+        .writer
+        .execute_unprepared(suspend)
+        .await
+        .unwrap();
+    assert!(!catalog.still_visible(&seen).await.unwrap());
 }
 
 #[tokio::test]
