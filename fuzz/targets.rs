@@ -431,6 +431,6 @@ fn file(picture: &Picture) {
     let pixels = picture.width as usize * picture.height as usize;
     assert_eq!(picture.samples.len(), pixels * picture.channels());
     for kind in [PictureType::Png, PictureType::Jpeg(50)] {
-        assert!(encode(picture, kind).is_ok(), "it cannot be written");
+        assert!(encode(picture, None, kind).is_ok(), "it cannot be written");
     }
 }

@@ -20,6 +20,7 @@ mod palette;
 pub mod picture;
 pub mod plot;
 pub mod presentation;
+pub mod profile;
 pub mod raster;
 mod real;
 pub mod report;
@@ -32,12 +33,33 @@ pub use self::head::Head;
 pub use self::image::Image;
 pub use self::picture::Picture;
 pub use self::presentation::Presentation;
+pub use self::profile::{Colors, Profile};
 pub use self::raster::Raster;
 pub use self::wish::{Viewport, Wish};
+use crate::error;
 
 /// A picture that has no frame behind it, at the size that is asked for.
 pub fn fit(picture: Picture, viewport: Option<&Viewport>) -> Picture {
     scale::show(picture, 1.0, viewport)
+}
+
+/// A picture as a file: in the colours that are asked for, with their profile, or as it is, without one.
+///
+/// # Errors
+/// `Kind::NotAcceptable` for a picture that the type has no room for, and for a profile of the object that cannot be used.
+pub fn file(
+    picture: Picture,
+    colors: &Colors,
+    profile: Option<Profile>,
+    kind: PictureType,
+) -> error::Result<Vec<u8>> {
+    match profile {
+        Some(wanted) => {
+            let (picture, profile) = profile::apply(picture, colors, wanted)?;
+            encode(&picture, Some(&profile), kind)
+        }
+        None => encode(&picture, None, kind),
+    }
 }
 
 /// The picture of one frame, as the caller wants it, and as a presentation state wants it before.

@@ -251,6 +251,9 @@ impl Asked {
         if let Some(annotation) = self.get("annotation") {
             wish.annotate(annotation)?;
         }
+        if let Some(profile) = self.get("iccprofile") {
+            wish.color(profile)?;
+        }
         Ok(wish)
     }
 
@@ -372,6 +375,7 @@ mod tests {
             "frame=3",
             "frameNumber=1",
             "annotation=patient",
+            "iccProfile=sRGB",
         ] {
             assert!(wish(good).is_ok(), "{good}");
         }
@@ -392,6 +396,7 @@ mod tests {
             "imageQuality=101",
             "frameNumber=0",
             "frameNumber=1,2",
+            "iccprofile=cmyk",
         ] {
             assert!(wish(bad).is_err(), "{bad}");
         }
