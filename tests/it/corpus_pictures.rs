@@ -1,5 +1,7 @@
 //! Pictures of the corpus against those that pydicom and numpy make; `tests/python/render.py` makes and compares them.
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
@@ -130,7 +132,7 @@ async fn g10_colours_go_through_the_tables_of_a_profile() {
     let mut spread = corpus::Spread::over(&server);
     let stored = spread.store(&server, entry).await.unwrap();
     let bulk = format!("{}/bulkdata/00282000", stored.path);
-    let profile = server.get(&bulk, &stored.token).await.body.to_vec();
+    let profile = server.get(&bulk, &stored.token).await.body;
     let samples = (0..64 * 64_u32).flat_map(|at| {
         let (x, y) = (at % 64, at / 64);
         [x * 4, y * 4, (x * y) % 256].map(|sample| u8::try_from(sample).unwrap())
@@ -197,30 +199,81 @@ async fn compare(pictures: impl Iterator<Item = (&'static str, u32, Option<&'sta
 
 /// Lets Python make the pictures of a list, and compare.
 fn by_python(list: &[serde_json::Value]) {
-    let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     let listed = folder.path().join("list.json");
     std::fs::write(&listed, serde_json::to_vec(list).unwrap()).unwrap();
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/render.py");
-    let mut command = Command::new(python);
-    command.arg(script).arg(&listed);
+    let mut arguments = vec![listed.into_os_string()];
     // A contact sheet, for somebody who looks.
-    if let Some(sheet) = std::env::var_os("KURA_TEST_SHEET") {
-        command.arg(sheet);
-    }
-    let output = command
-        .env("PYTHONIOENCODING", "utf-8")
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .output()
-        .expect("Python starts");
-    let told = String::from_utf8_lossy(&output.stdout);
-    println!("{told}");
-    let failed = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}{failed}");
+    arguments.extend(std::env::var_os("KURA_TEST_SHEET"));
+    let Some(told) = run("render.py", &arguments) else {
+        return;
+    };
     let (count, summary) = (list.len(), told.lines().last().unwrap_or_default());
     assert_eq!(
         summary,
         format!("compared {count}, within {count}"),
         "{told}"
     );
+}
+
+/// Runs a script, and gives what it says; `None` where there is no Python.
+fn run(script: &str, arguments: &[OsString]) -> Option<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python");
+    let output = Command::new(python()?)
+        .arg(Path::new(folder).join(script))
+        .args(arguments)
+        .env("PYTHONIOENCODING", "utf-8")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .expect("Python starts");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    println!("{told}");
+    let failed = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}{failed}");
+    Some(told)
+}
+
+/// Shutters of all kinds, a presentation LUT, a palette and colours of states; texts and figures for somebody who looks.
+#[tokio::test]
+async fn g11_states_make_the_pictures_that_they_describe() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().as_os_str().to_owned();
+    if run("states.py", &["make".into(), place.clone()]).is_none() {
+        return;
+    }
+    let server = Server::start();
+    let token = server.reader("F001");
+    let mut paths: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    // The states last: colour, image, and what ends in state.dcm.
+    paths.sort_by_key(|path| path.to_string_lossy().ends_with("state.dcm"));
+    for path in &paths {
+        let answer = server.store(&token, &[std::fs::read(path).unwrap()]).await;
+        let json = answer.json();
+        let url = json["00081199"]["Value"][0]["00081190"]["Value"][0].as_str();
+        let url = url.unwrap_or_else(|| panic!("{} is not stored: {json}", path.display()));
+        let Some(name) = path
+            .to_string_lossy()
+            .strip_suffix(".state.dcm")
+            .map(str::to_owned)
+        else {
+            continue;
+        };
+        let url = format!("{}/rendered", url.strip_prefix(&server.base).unwrap());
+        let answer = server.get_as(&url, &token, "image/png").await;
+        assert_eq!(answer.status, 200, "{name}: {}", answer.text());
+        std::fs::write(format!("{name}.png"), &answer.body).unwrap();
+        if let Some(kept) = std::env::var_os("KURA_TEST_STATES") {
+            let name = Path::new(&name).file_name().unwrap();
+            std::fs::write(
+                Path::new(&kept).join(name).with_extension("png"),
+                &answer.body,
+            )
+            .unwrap();
+        }
+    }
+    let told = run("states.py", &["compare".into(), place]).unwrap();
+    assert_eq!(told.lines().last(), Some("compared 6, within 6"), "{told}");
 }

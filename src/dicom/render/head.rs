@@ -38,7 +38,7 @@ static WANTED: &[(u16, u16, u16)] = &[
     (0x0018, 0x0040, 0x0040), // Cine Rate
     (0x0018, 0x1063, 0x1063), // Frame Time
     (0x0018, 0x1164, 0x1164), // Imager Pixel Spacing
-    (0x0018, 0x1600, 0x1622), // shutters
+    (0x0018, 0x1600, 0x1624), // shutters
     (0x0028, 0x0002, 0x0034), // Samples per Pixel to Pixel Aspect Ratio
     (0x0028, 0x0100, 0x0121), // Bits Allocated to Pixel Padding Range Limit
     (0x0028, 0x0301, 0x0301), // Burned In Annotation
@@ -260,6 +260,11 @@ impl<'a> Set<'a> {
     fn element(&self, tag: Tag) -> Option<&'a Value> {
         let Tag(group, element) = tag;
         self.set?.get(&format!("{group:04X}{element:04X}"))
+    }
+
+    /// Whether an attribute is there, with or without a value.
+    pub(super) fn has(&self, tag: Tag) -> bool {
+        self.element(tag).is_some()
     }
 
     /// The values of an attribute.

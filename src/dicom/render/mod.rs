@@ -10,10 +10,12 @@
 
 mod color;
 pub mod encode;
+mod graphics;
 mod grey;
 pub mod head;
 pub mod icon;
 pub mod image;
+mod letters;
 mod lut;
 mod overlay;
 mod palette;
@@ -25,10 +27,12 @@ pub mod raster;
 mod real;
 pub mod report;
 pub mod scale;
+mod shutter;
 pub mod window;
 pub mod wish;
 
 pub use self::encode::{Film, PictureType, encode};
+use self::graphics::Units;
 pub use self::head::Head;
 pub use self::image::Image;
 pub use self::picture::Picture;
@@ -77,16 +81,21 @@ pub fn picture(
     } else {
         color::picture(raster)
     };
+    if let Some(state) = state {
+        state.shut(raster, &mut picture);
+    }
     for overlay in &image.overlays {
-        overlay.burn(raster, &mut picture);
+        overlay.burn(raster, &mut picture, overlay::WHITE);
     }
     let mut aspect = image.aspect;
     if let Some(state) = state {
-        picture = state.decorate(picture);
+        let size = (picture.width, picture.height);
+        picture = state.draw(Units::Pixel, picture);
         if let Some(area) = state.area() {
             picture = scale::cut(picture, area);
         }
-        picture = state.turn(picture);
+        picture = state.draw(Units::Display, state.turn(picture));
+        picture = state.write(size, picture);
         if state.quarters() % 2 == 1 {
             aspect = 1.0 / aspect;
         }
