@@ -202,7 +202,7 @@ pub(super) fn write(
         };
         let is_shown = object.text(IS_ANCHOR_VISIBLE).map(str::trim) == Some("Y");
         if let Some(anchor) = anchor.filter(|_| is_shown && edges.is_some()) {
-            let nearest = (anchor.0.clamp(left, right), anchor.1.clamp(top, bottom));
+            let nearest = (anchor.0.max(left).min(right), anchor.1.max(top).min(bottom));
             path(picture, &[nearest, anchor], color);
         }
         let text = Text {
