@@ -4,14 +4,20 @@
 use bytes::Bytes;
 use dicom_core::VR;
 use kura::dicom::charset::Charset;
+use kura::dicom::codec::{self, Photometric, PixelFormat, Samples};
 use kura::dicom::collect::Collector;
 use kura::dicom::frames::FrameTable;
 use kura::dicom::query::Query;
 use kura::dicom::query::metadata::MetadataQuery;
+use kura::dicom::render::{
+    Head, Image, Picture, PictureType, Presentation, Raster, Wish, encode, picture as render, plot,
+    report,
+};
 use kura::dicom::scan::{Limits, Scanner};
 use kura::dicom::visit::{MOST_LEVELS, Named, Value, Visitor};
 use kura::dicom::{bulk, conformance, extract, json, xml};
 use kura::http::accept::{Accept, Offer};
+use kura::http::dicomweb::wado_uri::Asked;
 use kura::http::multipart::{Event, Reader};
 use kura::model::{AttributeSet, Level, TransferSyntax};
 
@@ -29,6 +35,8 @@ pub const ALL: &[(&str, Target)] = &[
     ("multipart", multipart),
     ("accept", accept),
     ("query", query),
+    ("codec", codec),
+    ("picture", picture),
 ];
 
 /// A file as it is stored: scanned, judged, indexed, its head written and read again. The first byte says how it is cut.
@@ -299,4 +307,149 @@ pub fn query(data: &[u8]) {
         drop(Query::parse_literally(level, None, None, text));
     }
     drop(MetadataQuery::parse(text));
+}
+
+/// Frames of so many pixels are decoded: what is longer takes long and shows nothing more.
+const MOST_PIXELS: u64 = 1 << 14;
+
+/// A frame as it is stored, behind eight bytes: its transfer syntax, rows and columns, samples, bits allocated, bits stored, and
+/// whether there are signs, planes, and of what colours. What decodes is as long as the data set says; what is encoded of it
+/// without loss decodes to the same.
+pub fn codec(data: &[u8]) {
+    let Some((head, stored)) = data.split_first_chunk::<8>() else {
+        return;
+    };
+    let [kind, rows, columns, large, samples, allocated, bits, more] = *head;
+    let decoded: Vec<_> = TransferSyntax::all()
+        .iter()
+        .filter(|it| codec::can_decode(it))
+        .collect();
+    let syntax = decoded[usize::from(kind) % decoded.len()];
+    let bits_allocated = [1, 8, 16, 32, 64][usize::from(allocated) % 5];
+    let format = PixelFormat {
+        rows: u16::from(rows) << (large & 7),
+        columns: u16::from(columns) << (large >> 3 & 7),
+        samples_per_pixel: u16::from(samples) % 5,
+        bits_allocated,
+        bits_stored: u16::from(bits).clamp(1, bits_allocated),
+        high_bit: u16::from(bits).clamp(1, bits_allocated) - 1,
+        is_signed: more & 1 == 1,
+        planar_configuration: u16::from(more >> 1 & 1),
+        photometric: [
+            Photometric::Monochrome2,
+            Photometric::Rgb,
+            Photometric::YbrFull,
+            Photometric::YbrFull422,
+            Photometric::YbrRct,
+            Photometric::YbrIct,
+            Photometric::PaletteColor,
+            Photometric::Unknown,
+        ][usize::from(more >> 2 & 7)],
+    };
+    if format.pixels() > MOST_PIXELS {
+        return;
+    }
+    if let Some(Ok(jpeg)) = codec::original_jpeg(syntax, &format, stored) {
+        assert!(jpeg.starts_with(&[0xFF, 0xD8]));
+    }
+    let Ok(found) = codec::decode(syntax, &format, stored) else {
+        return;
+    };
+    assert_eq!(found.bytes.len() as u64, found.format.interleaved_bytes());
+    let octets = codec::octets(found.clone(), &format);
+    assert_eq!(octets.len() as u64, format.frame_bytes());
+    // One encoder an input, by a byte that says nothing else.
+    let made: Vec<_> = codec::encodable()
+        .filter(|it| !it.lossy && codec::can_encode(it, &found.format))
+        .collect();
+    if let Some(target) = made.get(usize::from(kind) % made.len().max(1)) {
+        again(target, &found);
+    }
+}
+
+fn again(target: &TransferSyntax, samples: &Samples) {
+    let Ok(stored) = codec::encode(target, samples) else {
+        return;
+    };
+    let again = codec::decode(target, &samples.format, &stored);
+    let again = again.expect("what was encoded cannot be decoded").bytes;
+    assert!(again == samples.bytes, "{} loses something", target.name);
+}
+
+/// A query string, the head of an image, and that of a presentation state or of what is drawn, each on its line; behind them
+/// the samples of a frame, and before those what they are.
+pub fn picture(data: &[u8]) {
+    let mut lines = data.splitn(4, |byte| *byte == b'\n');
+    let mut line = || lines.next().unwrap_or_default();
+    let (query, image, other, samples) = (line(), line(), line(), line());
+    let query = String::from_utf8_lossy(query);
+    let mut wishes = vec![Wish::default()];
+    wishes.extend(Wish::parse(&query));
+    wishes.extend(Wish::parse_thumbnail(&query));
+    if let Ok(asked) = Asked::parse(&query) {
+        drop(asked.frames());
+        wishes.extend(asked.wish());
+    }
+    if let Ok(report) = report::Report::read(other) {
+        drop((report.html(), report.plain()));
+    }
+    drop(plot::contours(other).map(|drawn| file(&drawn)));
+    let (Ok(head), Ok(other)) = (Head::read(image, 0), Head::read(other, 0)) else {
+        return;
+    };
+    drop(plot::waveform(&other).map(|drawn| file(&drawn)));
+    let Some(raster) = raster(samples) else {
+        return;
+    };
+    let state = Presentation::of(other, "1.2.3", 0);
+    for wish in &wishes {
+        // Large pictures take long: the sides of the viewport are checked elsewhere.
+        let viewport = wish.viewport.as_ref();
+        if viewport.is_some_and(|it| it.shorter_side() > 64) {
+            continue;
+        }
+        let shown = render(Image::of(&head, 0), &raster, wish, state.as_ref());
+        file(&shown);
+    }
+}
+
+/// A frame of 16 by 16 samples, those that are given over and over, behind two bytes of what they are.
+fn raster(data: &[u8]) -> Option<Raster> {
+    let (&[shape, bits], samples) = data.split_first_chunk::<2>()?;
+    let bits_allocated = [8, 16, 32, 64][usize::from(shape & 3)];
+    let bits_stored = u16::from(bits).clamp(1, bits_allocated);
+    let is_color = shape & 4 != 0;
+    let format = PixelFormat {
+        rows: 16,
+        columns: 16,
+        samples_per_pixel: if is_color { 3 } else { 1 },
+        bits_allocated,
+        bits_stored,
+        high_bit: bits_stored - 1,
+        is_signed: shape & 8 != 0,
+        planar_configuration: 0,
+        photometric: match (is_color, shape >> 4 & 3) {
+            (true, 0) => Photometric::YbrFull,
+            (true, _) => Photometric::Rgb,
+            (false, 0) => Photometric::PaletteColor,
+            (false, 1) => Photometric::Monochrome1,
+            (false, _) => Photometric::Monochrome2,
+        },
+    };
+    let len = usize::try_from(format.interleaved_bytes()).ok()?;
+    let bytes = samples.iter().chain(&[0]).copied().cycle().take(len);
+    let samples = Samples {
+        format,
+        bytes: bytes.collect(),
+    };
+    Raster::new(samples, shape & 0x40 != 0).ok()
+}
+
+/// The picture is whole, and can be written.
+fn file(picture: &Picture) {
+    let pixels = picture.width as usize * picture.height as usize;
+    assert_eq!(picture.samples.len(), pixels * picture.channels());
+    for kind in [PictureType::Png, PictureType::Jpeg(50)] {
+        assert!(encode(picture, None, kind).is_ok(), "it cannot be written");
+    }
 }

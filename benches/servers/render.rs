@@ -162,7 +162,8 @@ fn alone(syntax: &'static TransferSyntax, frames: &[Vec<u8>]) -> f64 {
                     }
                     let samples = codec::decode(syntax, &format(), &frames[at % SLICES]);
                     std::hint::black_box(samples.expect("it is decoded"));
-                    let picture = render::encode(&shown[at % SLICES], PictureType::Jpeg(QUALITY));
+                    let picture =
+                        render::encode(&shown[at % SLICES], None, PictureType::Jpeg(QUALITY));
                     std::hint::black_box(picture.expect("it is encoded"));
                 }
             });

@@ -13,7 +13,9 @@ use crate::dicom::bulk::BulkPath;
 use crate::dicom::frames::{FramePlace, FrameTable};
 use crate::dicom::render::head::Bulk;
 use crate::dicom::render::image::{frame_ms, representative_frame};
-use crate::dicom::render::{self, Head, Image, Picture, PictureType, Presentation, Raster, Wish};
+use crate::dicom::render::{
+    self, Colors, Head, Image, Picture, PictureType, Presentation, Raster, Wish,
+};
 use crate::error::{Error, Kind, Result};
 use crate::index::catalog::{Instance, Visible};
 use crate::model::SopInstanceUid;
@@ -174,7 +176,8 @@ impl Rendering {
     /// `Kind::NotAcceptable` if there is no decoder for it or no picture in it, `Kind::NotFound` beyond the last frame, and
     /// what reading fails with.
     pub async fn picture(&self, frame_index: u32, wish: &Wish) -> Result<Picture> {
-        self.shown(frame_index, wish, Ok).await
+        self.shown(frame_index, wish, |picture, _| Ok(picture))
+            .await
     }
 
     /// The picture of frame `frame_index` as a file.
@@ -182,29 +185,39 @@ impl Rendering {
     /// # Errors
     /// As [`Rendering::picture`].
     pub async fn file(&self, frame_index: u32, wish: &Wish, kind: PictureType) -> Result<Vec<u8>> {
-        let encode = move |picture| render::encode(&picture, kind);
-        self.shown(frame_index, wish, encode).await
+        let profile = wish.profile;
+        let write = move |picture, colors: &Colors| render::file(picture, colors, profile, kind);
+        self.shown(frame_index, wish, write).await
     }
 
     async fn shown<T: Send + 'static>(
         &self,
         frame_index: u32,
         wish: &Wish,
-        then: impl FnOnce(Picture) -> Result<T> + Send + 'static,
+        then: impl FnOnce(Picture, &Colors) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let place = self.table.frame(frame_index).ok_or_else(Error::not_found)?;
         let mut head = self.head_of(frame_index).await?;
+        if wish.profile.is_none() {
+            head.forget_colors();
+        }
         head.bulk = self.bulk(&head).await?;
         let (wish, state) = (wish.clone(), self.state.clone());
         let instance = self.instance.instance.clone();
         let shown = self.frames.decoded_then(&place, move |samples| {
             let raster = Raster::new(samples, head.has_float_pixels)?;
             let image = Image::of(&head, frame_index);
+            let state = state.as_ref().map(|(head, _)| &**head);
+            let colors = match wish.profile {
+                Some(_) => Colors::of(&head, state),
+                None => Colors::default(),
+            };
             let state = match state {
-                Some((head, _)) => Some(presented(&head, &instance, frame_index)?),
+                Some(head) => Some(presented(head, &instance, frame_index)?),
                 None => None,
             };
-            then(render::picture(image, &raster, &wish, state.as_ref()))
+            let picture = render::picture(image, &raster, &wish, state.as_ref());
+            then(picture, &colors)
         });
         shown.await?
     }

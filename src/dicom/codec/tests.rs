@@ -180,6 +180,28 @@ fn what_is_encoded_without_loss_decodes_to_the_same() {
             ..gray(37, 53, 16)
         },
         colour,
+        // Depths that libraries have rows of their own for.
+        PixelFormat {
+            bits_stored: 1,
+            high_bit: 0,
+            ..gray(37, 53, 8)
+        },
+        PixelFormat {
+            bits_stored: 5,
+            high_bit: 4,
+            is_signed: true,
+            ..gray(37, 53, 8)
+        },
+        PixelFormat {
+            bits_stored: 7,
+            high_bit: 6,
+            ..gray(37, 53, 16)
+        },
+        PixelFormat {
+            samples_per_pixel: 3,
+            photometric: Photometric::Rgb,
+            ..gray(37, 53, 16)
+        },
     ];
     let mut made = 0;
     for format in formats {
@@ -197,7 +219,7 @@ fn what_is_encoded_without_loss_decodes_to_the_same() {
             made += 1;
         }
     }
-    assert_eq!(made, 7 * 5 - 1);
+    assert_eq!(made, 11 * 5 - 2);
 }
 
 #[test]

@@ -36,6 +36,40 @@ pub(super) fn picture(raster: &Raster) -> Picture {
     }
 }
 
+/// A colour that a presentation state names: `CIELab` in 16 bits a number (PS3.3 C.10.7.1.1), as sRGB.
+pub(super) fn from_lab(numbers: &[f64]) -> Option<[u8; 3]> {
+    let [lightness, green_red, blue_yellow]: [f64; 3] = numbers.get(..3)?.try_into().ok()?;
+    let middle = (lightness * 100.0 / 65_535.0 + 16.0) / 116.0;
+    let (green_red, blue_yellow) = (green_red / 257.0 - 128.0, blue_yellow / 257.0 - 128.0);
+    let cube = |t: f64| {
+        if t > 6.0 / 29.0 {
+            t.powi(3)
+        } else {
+            3.0 * (6.0_f64 / 29.0).powi(2) * (t - 4.0 / 29.0)
+        }
+    };
+    // The white of D50, then the matrix of sRGB as seen under it, and its curve.
+    let (x, y, z) = (
+        0.964_22 * cube(middle + green_red / 500.0),
+        cube(middle),
+        0.825_21 * cube(middle - blue_yellow / 200.0),
+    );
+    let linear = [
+        3.133_86 * x - 1.616_87 * y - 0.490_61 * z,
+        -0.978_77 * x + 1.916_14 * y + 0.033_45 * z,
+        0.071_95 * x - 0.228_99 * y + 1.405_24 * z,
+    ];
+    Some(linear.map(|value| {
+        let value = value.clamp(0.0, 1.0);
+        let curved = if value <= 0.003_130_8 {
+            12.92 * value
+        } else {
+            1.055 * value.powf(1.0 / 2.4) - 0.055
+        };
+        byte(curved * 255.0)
+    }))
+}
+
 /// The inverse of the equations of C.7.6.3.1.2 for `YBR_FULL`.
 fn from_full(y: f64, cb: f64, cr: f64) -> [u8; 3] {
     let (cb, cr) = (cb - 128.0, cr - 128.0);
@@ -77,6 +111,23 @@ mod tests {
         let bytes = bytes.to_vec();
         let raster = Raster::new(Samples { format, bytes }, false).unwrap();
         assert_eq!(picture(&raster).samples, expected, "{format:?}");
+    }
+
+    #[test]
+    fn g11_colours_of_states_are_shown() {
+        let lab = |l: f64, a: f64, b: f64| {
+            from_lab(&[l * 655.35, (a + 128.0) * 257.0, (b + 128.0) * 257.0]).unwrap()
+        };
+        // The corners of sRGB in Lab under D50, from Bruce Lindbloom's tables.
+        let near = |found: [u8; 3], wanted: [u8; 3]| {
+            let is_near = |(a, b): (u8, u8)| a.abs_diff(b) <= 2;
+            found.into_iter().zip(wanted).all(is_near)
+        };
+        assert!(near(lab(100.0, 0.0, 0.0), [255; 3]));
+        assert!(near(lab(0.0, 0.0, 0.0), [0; 3]));
+        assert!(near(lab(54.29, 80.81, 69.89), [255, 0, 0]));
+        assert!(near(lab(29.57, 68.30, -112.03), [0, 0, 255]));
+        assert_eq!(from_lab(&[1.0, 2.0]), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Pictures as files: PNG, JPEG, and GIF for those that move.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,14 +31,14 @@ impl PictureType {
     }
 }
 
-/// The picture as a file.
+/// The picture as a file, with its colour profile where there is one and the type has room for it.
 ///
 /// # Errors
 /// `Kind::NotAcceptable` for a picture that the type has no room for.
-pub fn encode(picture: &Picture, kind: PictureType) -> Result<Vec<u8>> {
+pub fn encode(picture: &Picture, profile: Option<&[u8]>, kind: PictureType) -> Result<Vec<u8>> {
     match kind {
-        PictureType::Jpeg(quality) => jpeg(picture, quality),
-        PictureType::Png => png(picture),
+        PictureType::Jpeg(quality) => jpeg(picture, profile, quality),
+        PictureType::Png => png(picture, profile),
         PictureType::Gif => {
             let mut film = Film::new(picture.width, picture.height, 10.0)?;
             film.add(picture)?;
@@ -54,7 +55,7 @@ fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     .with_source(error)
 }
 
-fn jpeg(picture: &Picture, quality: u8) -> Result<Vec<u8>> {
+fn jpeg(picture: &Picture, profile: Option<&[u8]>, quality: u8) -> Result<Vec<u8>> {
     let side = |side: u32| u16::try_from(side).map_err(failed);
     let (width, height) = (side(picture.width)?, side(picture.height)?);
     let color = if picture.is_color {
@@ -63,15 +64,21 @@ fn jpeg(picture: &Picture, quality: u8) -> Result<Vec<u8>> {
         ColorType::Luma
     };
     let mut file = Vec::new();
-    Encoder::new(&mut file, quality)
+    let mut encoder = Encoder::new(&mut file, quality);
+    if let Some(profile) = profile {
+        encoder.add_icc_profile(profile).map_err(failed)?;
+    }
+    encoder
         .encode(&picture.samples, width, height, color)
         .map_err(failed)?;
     Ok(file)
 }
 
-fn png(picture: &Picture) -> Result<Vec<u8>> {
+fn png(picture: &Picture, profile: Option<&[u8]>) -> Result<Vec<u8>> {
     let mut file = Vec::new();
-    let mut encoder = png::Encoder::new(&mut file, picture.width, picture.height);
+    let mut info = png::Info::with_size(picture.width, picture.height);
+    info.icc_profile = profile.map(Cow::Borrowed);
+    let mut encoder = png::Encoder::with_info(&mut file, info).map_err(failed)?;
     encoder.set_color(if picture.is_color {
         png::ColorType::Rgb
     } else {
@@ -185,16 +192,16 @@ mod tests {
             samples: vec![0, 50, 100, 150, 200, 255],
         };
         for picture in [grey.clone(), grey.in_color()] {
-            let file = encode(&picture, PictureType::Png).unwrap();
+            let file = encode(&picture, None, PictureType::Png).unwrap();
             let mut reader = png::Decoder::new(io::Cursor::new(&file))
                 .read_info()
                 .unwrap();
             let mut samples = vec![0; reader.output_buffer_size().unwrap()];
             reader.next_frame(&mut samples).unwrap();
             assert_eq!(samples, picture.samples);
-            let file = encode(&picture, PictureType::Jpeg(90)).unwrap();
+            let file = encode(&picture, None, PictureType::Jpeg(90)).unwrap();
             assert!(file.starts_with(&[0xFF, 0xD8]) && file.ends_with(&[0xFF, 0xD9]));
-            let file = encode(&picture, PictureType::Gif).unwrap();
+            let file = encode(&picture, None, PictureType::Gif).unwrap();
             assert!(file.starts_with(b"GIF89a") && file.ends_with(b";"));
         }
     }
@@ -214,7 +221,7 @@ mod tests {
     #[test]
     fn a_picture_too_large_for_its_type_is_refused() {
         let picture = Picture::filled(70_000, 1, [0; 3]);
-        let kind = |kind| encode(&picture, kind).map_err(|error| error.kind());
+        let kind = |kind| encode(&picture, None, kind).map_err(|error| error.kind());
         assert_eq!(kind(PictureType::Jpeg(90)), Err(Kind::NotAcceptable));
         assert_eq!(kind(PictureType::Gif), Err(Kind::NotAcceptable));
     }

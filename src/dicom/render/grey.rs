@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::image::Image;
+use super::image::{Finish, Image};
 use super::picture::Picture;
 use super::raster::Raster;
 use super::real::level;
@@ -20,8 +20,15 @@ pub(super) fn picture(image: &Image, raster: &Raster, wanted: Option<Window>) ->
         return mapped(raster, true, |value| palette.color(value));
     }
     let voi = voi(image, raster, wanted);
+    let shade = |stored: f64| voi.shade(image.modality.value(stored));
+    if let Finish::Palette(palette) = &image.finish {
+        return mapped(raster, true, |stored| palette.color_of(shade(stored)));
+    }
     let grey = |stored: f64| {
-        let shade = voi.shade(image.modality.value(stored));
+        let shade = match &image.finish {
+            Finish::Table(table) => table.share(shade(stored)),
+            Finish::Level | Finish::Palette(_) => shade(stored),
+        };
         level(if image.is_inverse { 1.0 - shade } else { shade })
     };
     match &image.palette {

@@ -38,18 +38,23 @@ static WANTED: &[(u16, u16, u16)] = &[
     (0x0018, 0x0040, 0x0040), // Cine Rate
     (0x0018, 0x1063, 0x1063), // Frame Time
     (0x0018, 0x1164, 0x1164), // Imager Pixel Spacing
-    (0x0018, 0x1600, 0x1622), // shutters
+    (0x0018, 0x1600, 0x1624), // shutters
     (0x0028, 0x0002, 0x0034), // Samples per Pixel to Pixel Aspect Ratio
     (0x0028, 0x0100, 0x0121), // Bits Allocated to Pixel Padding Range Limit
     (0x0028, 0x0301, 0x0301), // Burned In Annotation
     (0x0028, 0x1050, 0x1223), // Window Center to segmented palettes
+    (0x0028, 0x2000, 0x2002), // ICC Profile, Color Space
     (0x0028, 0x3000, 0x3110), // modality and VOI LUTs
     (0x0028, 0x6010, 0x6010), // Representative Frame Number
+    (0x0048, 0x0105, 0x0105), // Optical Path Sequence
     (0x0070, 0x0001, 0x0062), // presentation states
     (0x2050, 0x0010, 0x0020), // presentation LUTs
     (0x5200, 0x9229, 0x9229), // Shared Functional Groups Sequence
     (0x5400, 0x0100, 0x0100), // Waveform Sequence
 ];
+
+/// What says what colours mean: ICC Profile, and Optical Path Sequence, which holds others.
+const COLORS: [&str; 2] = ["00282000", "00480105"];
 
 /// Large values of a head, by the path under which they are served.
 pub type Bulk = HashMap<String, Vec<u8>>;
@@ -97,6 +102,13 @@ impl Head {
             groups.items(sequence).next()
         };
         own.or_else(shared).unwrap_or_default()
+    }
+
+    /// Leaves the colour profiles out, which are large and which few ask for.
+    pub fn forget_colors(&mut self) {
+        for key in COLORS {
+            self.set.remove(key);
+        }
     }
 
     /// The paths of values that lie elsewhere and have to be fetched before a picture is made.
@@ -250,6 +262,11 @@ impl<'a> Set<'a> {
         self.set?.get(&format!("{group:04X}{element:04X}"))
     }
 
+    /// Whether an attribute is there, with or without a value.
+    pub(super) fn has(&self, tag: Tag) -> bool {
+        self.element(tag).is_some()
+    }
+
     /// The values of an attribute.
     pub fn values(&self, tag: Tag) -> &'a [Value] {
         let values = self.element(tag).and_then(|element| element.get("Value"));
@@ -371,7 +388,9 @@ pub(super) mod tests {
         });
         let mut head = head(&json, 0);
         let paths: Vec<String> = head.missing().iter().map(ToString::to_string).collect();
-        assert_eq!(paths, ["00281201", "00283010/1/00283006"]);
+        assert_eq!(paths, ["00281201", "00282000", "00283010/1/00283006"]);
+        head.forget_colors();
+        assert_eq!(head.missing().len(), 2);
         assert_eq!(head.set().bytes(Tag(0x0028, 0x1201)), None);
         head.bulk.insert("00281201".to_owned(), vec![1, 2]);
         assert_eq!(head.set().bytes(Tag(0x0028, 0x1201)), Some(vec![1, 2]));

@@ -93,6 +93,17 @@ pub(super) fn voi_lut_of(set: &Set<'_>) -> Option<Lut> {
     set.items(VOI_LUT_SEQUENCE).find_map(|item| Lut::of(&item))
 }
 
+/// What becomes of a shade at the end.
+#[derive(Clone, Debug)]
+pub(super) enum Finish {
+    /// It is a grey level.
+    Level,
+    /// A Presentation LUT makes another shade of it (PS3.3 C.11.6).
+    Table(Lut),
+    /// A palette makes a colour of it (PS3.4 N.2.2).
+    Palette(Palette),
+}
+
 /// What a frame is shown with.
 #[derive(Clone, Debug)]
 pub struct Image {
@@ -100,6 +111,7 @@ pub struct Image {
     pub(super) window: Option<Window>,
     pub(super) voi_lut: Option<Lut>,
     pub(super) palette: Option<Palette>,
+    pub(super) finish: Finish,
     pub(super) overlays: Vec<Overlay>,
     /// Stored values that are no part of the picture.
     pub(super) padding: Option<(f64, f64)>,
@@ -132,6 +144,7 @@ impl Image {
             window: window_of(&voi).or_else(|| window_of(&set)),
             voi_lut: voi_lut_of(&voi).or_else(|| voi_lut_of(&set)),
             palette: Palette::of(&set),
+            finish: Finish::Level,
             overlays: Overlay::all(&set, frame_index),
             padding,
             is_inverse,

@@ -7,7 +7,7 @@
 )]
 
 use super::head::Set;
-use super::real::index;
+use super::real::{index, real};
 use crate::model::Tag;
 
 /// The most entries a table can have: the descriptor counts them in 16 bits.
@@ -62,6 +62,13 @@ impl Lut {
         let at = index(value - self.first);
         let last = self.entries.len().saturating_sub(1);
         self.entries.get(at.min(last)).copied().unwrap_or(0).into()
+    }
+
+    /// The entry for a share of the table, 0 to 1, as a share of the largest that there can be.
+    pub(super) fn share(&self, share: f64) -> f64 {
+        let last = self.entries.len().saturating_sub(1);
+        let at = index(share.clamp(0.0, 1.0) * real(last) + 0.5);
+        f64::from(self.entries.get(at.min(last)).copied().unwrap_or(0)) / self.top()
     }
 
     /// The largest entry that the bits can hold.

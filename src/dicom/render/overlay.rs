@@ -15,11 +15,13 @@ use crate::model::Tag;
 /// Even groups that may hold a plane.
 const GROUPS: std::ops::RangeInclusive<u16> = 0x6000..=0x601E;
 
-const WHITE: [u8; 3] = [255; 3];
+/// What overlays are drawn in.
+pub(super) const WHITE: [u8; 3] = [255; 3];
 
 /// One plane of one frame.
 #[derive(Clone, Debug)]
 pub(super) struct Overlay {
+    group: u16,
     rows: u32,
     columns: u32,
     /// Row and column of the image, from 1, at which it begins.
@@ -45,7 +47,8 @@ impl Overlay {
             .collect()
     }
 
-    fn of(set: &Set<'_>, group: u16, frame_index: u32) -> Option<Self> {
+    /// The plane of a group.
+    pub(super) fn of(set: &Set<'_>, group: u16, frame_index: u32) -> Option<Self> {
         let tag = |element| Tag(group, element);
         let (rows, columns) = (set.count(tag(0x0010))?, set.count(tag(0x0011))?);
         let origin = set.numbers(tag(0x0050));
@@ -81,11 +84,17 @@ impl Overlay {
             Bits::InCells(position)
         };
         Some(Self {
+            group,
             rows,
             columns,
             origin,
             bits,
         })
+    }
+
+    /// The group that it lies in.
+    pub(super) fn group(&self) -> u16 {
+        self.group
     }
 
     fn is_set(&self, raster: &Raster, at: usize) -> bool {
@@ -103,7 +112,7 @@ impl Overlay {
     }
 
     /// Draws the plane on the picture of its frame.
-    pub(super) fn burn(&self, raster: &Raster, picture: &mut Picture) {
+    pub(super) fn burn(&self, raster: &Raster, picture: &mut Picture, color: [u8; 3]) {
         let (top, left) = self.origin;
         // What lies below the picture is never looked at, whatever the header says.
         for row in 0..i64::from(self.rows) {
@@ -120,7 +129,7 @@ impl Overlay {
                     .saturating_mul(i64::from(self.columns))
                     .saturating_add(column);
                 if x >= 0 && self.is_set(raster, usize::try_from(at).unwrap_or(usize::MAX)) {
-                    picture.paint(x, y, WHITE);
+                    picture.paint(x, y, color);
                 }
             }
         }

@@ -46,6 +46,12 @@ impl Palette {
         [0, 1, 2].map(|at: usize| level(channels[at].at(value) / channels[at].top()))
     }
 
+    /// The colour of a shade, 0 to 1: its entries are spread over all shades.
+    pub(super) fn color_of(&self, shade: f64) -> [u8; 3] {
+        let Self(channels) = self;
+        [0, 1, 2].map(|at: usize| level(channels[at].share(shade)))
+    }
+
     /// The first value that has a colour of its own: in a supplemental palette grey ones lie below.
     pub(super) fn first(&self) -> f64 {
         self.0[0].first()

@@ -1,7 +1,7 @@
 //! Softcopy presentation states: how an image was meant to be looked at (PS3.3 A.33, C.10.4 to C.11.15, PS3.4 annex N).
 //!
-//! Taken over are LUTs and windows, presentation LUT shape, overlays, displayed area, shutters, graphics without text, rotation
-//! and flip; where the state says nothing, the image's own count. Text needs letters, of which there are none here.
+//! Taken over are LUTs and windows, presentation LUTs and their shape, palettes, overlays and which of the image's are active,
+//! displayed area, shutters, graphics, texts, rotation and flip; where the state says nothing, the image's own count.
 
 #![warn(
     clippy::indexing_slicing,
@@ -9,13 +9,16 @@
     clippy::as_conversions
 )]
 
+use super::graphics::Units;
 use super::head::{Head, Set};
-use super::image::{Image, Modality, voi_lut_of, window_of};
+use super::image::{Finish, Image, Modality, voi_lut_of, window_of};
+use super::lut::Lut;
 use super::overlay::Overlay;
+use super::palette::Palette;
 use super::picture::Picture;
-use super::plot::line;
-use super::real::{byte, index, size};
-use super::scale;
+use super::raster::Raster;
+use super::real::size;
+use super::{graphics, scale, shutter};
 use crate::model::Tag;
 
 const REFERENCED_SERIES: Tag = Tag(0x0008, 0x1115);
@@ -31,29 +34,9 @@ const BOTTOM_RIGHT: Tag = Tag(0x0070, 0x0053);
 const ROTATION: Tag = Tag(0x0070, 0x0042);
 const FLIP: Tag = Tag(0x0070, 0x0041);
 const GRAPHIC_ANNOTATION: Tag = Tag(0x0070, 0x0001);
-const GRAPHIC_OBJECTS: Tag = Tag(0x0070, 0x0009);
-const GRAPHIC_UNITS: Tag = Tag(0x0070, 0x0005);
-const GRAPHIC_DATA: Tag = Tag(0x0070, 0x0022);
-const GRAPHIC_TYPE: Tag = Tag(0x0070, 0x0023);
-const SHUTTER_SHAPE: Tag = Tag(0x0018, 0x1600);
-/// Left, right, upper and lower edge.
-const SHUTTER_EDGES: [Tag; 4] = [
-    Tag(0x0018, 0x1602),
-    Tag(0x0018, 0x1604),
-    Tag(0x0018, 0x1606),
-    Tag(0x0018, 0x1608),
-];
-const SHUTTER_CENTER: Tag = Tag(0x0018, 0x1610);
-const SHUTTER_RADIUS: Tag = Tag(0x0018, 0x1612);
-const SHUTTER_VERTICES: Tag = Tag(0x0018, 0x1620);
-const SHUTTER_VALUE: Tag = Tag(0x0018, 0x1622);
-
-/// Graphics are drawn in white, as overlays are.
-const WHITE: [u8; 3] = [255; 3];
-/// Corners of a circle that is drawn.
-const ROUND: u32 = 90;
-/// Points of graphics that are drawn.
-const MAX_POINTS: usize = 1 << 16;
+const PRESENTATION_LUT: Tag = Tag(0x2050, 0x0010);
+/// Overlay Activation Layer, in the group of the overlay.
+const ACTIVATION_LAYER: u16 = 0x1001;
 
 /// The image that a state is made for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,19 +125,100 @@ impl Presentation {
             Some("IDENTITY") => false,
             Some(_) | None => image.is_inverse,
         };
-        let frame_index = self.frame.saturating_sub(1);
-        image.overlays.extend(Overlay::all(&set, frame_index));
+        let table = set.items(PRESENTATION_LUT).find_map(|item| Lut::of(&item));
+        let palette = Palette::of(&set).map(Finish::Palette);
+        if let Some(finish) = palette.or(table.map(Finish::Table)) {
+            image.finish = finish;
+            image.is_inverse = false;
+        }
+        self.activate(image);
     }
 
-    /// Draws what belongs to the state on the picture of the whole frame: shutters, then graphics.
-    pub(super) fn decorate(&self, mut picture: Picture) -> Picture {
-        self.shut(&mut picture);
+    /// The overlays that are shown: of the image those that the state activates, of the state all but those that it does not,
+    /// and that which is a shutter.
+    fn activate(&self, image: &mut Image) {
+        let set = self.head.set();
+        let layer = |overlay: &Overlay| {
+            let layer = set.text(Tag(overlay.group(), ACTIVATION_LAYER));
+            layer.is_some_and(|layer| !layer.trim().is_empty())
+        };
+        image.overlays.retain(layer);
+        let shutter = shutter::overlay_group(&set);
+        let own = Overlay::all(&set, self.frame_index()).into_iter();
+        let is_shown = |overlay: &Overlay| {
+            Some(overlay.group()) != shutter
+                && (layer(overlay) || !set.has(Tag(overlay.group(), ACTIVATION_LAYER)))
+        };
+        image.overlays.extend(own.filter(is_shown));
+    }
+
+    /// The frame that the state is for, from 0.
+    fn frame_index(&self) -> u32 {
+        self.frame.saturating_sub(1)
+    }
+
+    /// Covers what lies outside of its shutters on the picture of a frame.
+    pub(super) fn shut(&self, raster: &Raster, picture: &mut Picture) {
+        shutter::close(&self.head.set(), raster, self.frame_index(), picture);
+    }
+
+    /// Draws the figures that are measured in `units`.
+    pub(super) fn draw(&self, units: Units, mut picture: Picture) -> Picture {
+        let set = self.head.set();
         for annotation in self.items(GRAPHIC_ANNOTATION) {
-            for object in annotation.items(GRAPHIC_OBJECTS) {
-                draw(&object, &mut picture);
+            let color = graphics::color(&set, &annotation);
+            if color != [color[0]; 3] {
+                picture = picture.in_color();
             }
+            graphics::draw(&annotation, units, &mut picture, color);
         }
         picture
+    }
+
+    /// Writes the texts on the picture as it is displayed, which was so wide and so high before it was cut and turned.
+    pub(super) fn write(&self, (width, height): (u32, u32), mut picture: Picture) -> Picture {
+        let set = self.head.set();
+        let (left, top) = self
+            .area()
+            .map_or((0.0, 0.0), |[left, top, ..]| (left, top));
+        // What is cut is cut at the edges of the image.
+        let corner = (left.clamp(0.0, width.into()), top.clamp(0.0, height.into()));
+        let size = (picture.width, picture.height);
+        let displayed = |point| self.displayed(corner, size, point);
+        for annotation in self.items(GRAPHIC_ANNOTATION) {
+            let color = graphics::color(&set, &annotation);
+            if color != [color[0]; 3] {
+                picture = picture.in_color();
+            }
+            graphics::write(&annotation, &displayed, &mut picture, color);
+        }
+        picture
+    }
+
+    /// Where a point of the image came to lie, once it was cut at `corner` and turned; `size` is that of what is displayed.
+    fn displayed(
+        &self,
+        (left, top): (f64, f64),
+        size: (u32, u32),
+        (x, y): (f64, f64),
+    ) -> (f64, f64) {
+        let (width, height) = (f64::from(size.0), f64::from(size.1));
+        let (x, y) = (x - left.floor(), y - top.floor());
+        let (x, y) = match self.quarters() {
+            0 => (x, y),
+            1 => (width - 1.0 - y, x),
+            2 => (width - 1.0 - x, height - 1.0 - y),
+            _ => (y, height - 1.0 - x),
+        };
+        if self.is_flipped() {
+            (width - 1.0 - x, y)
+        } else {
+            (x, y)
+        }
+    }
+
+    fn is_flipped(&self) -> bool {
+        self.head.set().text(FLIP).map(str::trim) == Some("Y")
     }
 
     /// The part that is displayed: left, top, width and height in pixels of the image.
@@ -184,55 +248,13 @@ impl Presentation {
 
     /// The picture turned as the state wants it: clockwise, then across.
     pub(super) fn turn(&self, mut picture: Picture) -> Picture {
-        let set = self.head.set();
         for _ in 0..self.quarters() {
             picture = quarter(&picture);
         }
-        if set.text(FLIP).map(str::trim) == Some("Y") {
+        if self.is_flipped() {
             scale::flip(&mut picture, (true, false));
         }
         picture
-    }
-
-    /// Covers what lies outside of the shutters.
-    fn shut(&self, picture: &mut Picture) {
-        let set = self.head.set();
-        let shapes: Vec<&str> = set
-            .values(SHUTTER_SHAPE)
-            .iter()
-            .filter_map(|it| it.as_str())
-            .collect();
-        if shapes.is_empty() {
-            return;
-        }
-        // A P-value of 16 bits.
-        let grey = byte(set.number(SHUTTER_VALUE).unwrap_or(0.0) / 257.0);
-        let edges = SHUTTER_EDGES.map(|tag| set.number(tag));
-        let center = set.numbers(SHUTTER_CENTER);
-        let radius = set.number(SHUTTER_RADIUS);
-        let vertices = set.numbers(SHUTTER_VERTICES);
-        let is_open = |x: f64, y: f64| {
-            shapes
-                .iter()
-                .all(|shape| match (shape.trim(), edges, center.as_slice()) {
-                    ("RECTANGULAR", [Some(left), Some(right), Some(top), Some(bottom)], _) => {
-                        x > left && x < right && y > top && y < bottom
-                    }
-                    ("CIRCULAR", _, [row, column]) => {
-                        let radius = radius.unwrap_or(f64::MAX);
-                        (x - column).hypot(y - row) <= radius
-                    }
-                    ("POLYGONAL", _, _) => is_inside(&vertices, x, y),
-                    _ => true,
-                })
-        };
-        for y in 0..picture.height {
-            for x in 0..picture.width {
-                if !is_open(f64::from(x) + 1.0, f64::from(y) + 1.0) {
-                    picture.paint(x.into(), y.into(), [grey; 3]);
-                }
-            }
-        }
     }
 }
 
@@ -242,86 +264,6 @@ fn names(image: &Set<'_>, instance: &str, frame: u32) -> bool {
     let is_frame = |number: &f64| super::real::whole(*number) == frame;
     image.text(INSTANCE_UID).map(str::trim) == Some(instance)
         && (frames.is_empty() || frames.iter().any(is_frame))
-}
-
-/// Whether a point lies inside of a polygon of rows and columns (even-odd rule).
-fn is_inside(vertices: &[f64], x: f64, y: f64) -> bool {
-    let points: Vec<(f64, f64)> = vertices
-        .chunks_exact(2)
-        .filter_map(|pair| match pair {
-            [row, column] => Some((*column, *row)),
-            _ => None,
-        })
-        .take(1000)
-        .collect();
-    let next = points.iter().cycle().skip(1);
-    let crossings = points.iter().zip(next).filter(|((ax, ay), (bx, by))| {
-        (*ay > y) != (*by > y) && x < (bx - ax) * (y - ay) / (by - ay) + ax
-    });
-    crossings.count() % 2 == 1
-}
-
-/// One graphic object.
-fn draw(object: &Set<'_>, picture: &mut Picture) {
-    let (width, height) = (f64::from(picture.width), f64::from(picture.height));
-    let is_relative = object.text(GRAPHIC_UNITS).map(str::trim) == Some("DISPLAY");
-    let numbers = object.numbers(GRAPHIC_DATA);
-    let points: Vec<(f64, f64)> = numbers
-        .chunks_exact(2)
-        .take(MAX_POINTS)
-        .filter_map(|pair| match pair {
-            [x, y] if is_relative => Some((x * width, y * height)),
-            [x, y] => Some((x - 1.0, y - 1.0)),
-            _ => None,
-        })
-        .collect();
-    match (object.text(GRAPHIC_TYPE).map(str::trim), points.as_slice()) {
-        (Some("POINT"), [(x, y), ..]) => {
-            let arms = [((-3.0, 0.0), (3.0, 0.0)), ((0.0, -3.0), (0.0, 3.0))];
-            for (from, to) in arms {
-                path(picture, &[(x + from.0, y + from.1), (x + to.0, y + to.1)]);
-            }
-        }
-        (Some("CIRCLE"), [(x, y), (edge_x, edge_y), ..]) => {
-            let radius = (edge_x - x).hypot(edge_y - y);
-            ellipse(picture, (*x, *y), (radius, 0.0), (0.0, radius));
-        }
-        (Some("ELLIPSE"), [(ax, ay), (bx, by), (cx, cy), (dx, dy), ..]) => {
-            let major = ((bx - ax) / 2.0, (by - ay) / 2.0);
-            let minor = ((dx - cx) / 2.0, (dy - cy) / 2.0);
-            ellipse(picture, ((ax + bx) / 2.0, (ay + by) / 2.0), major, minor);
-        }
-        (Some("POLYLINE" | "INTERPOLATED"), points) => path(picture, points),
-        _ => {}
-    }
-}
-
-fn ellipse(picture: &mut Picture, (x, y): (f64, f64), major: (f64, f64), minor: (f64, f64)) {
-    let corner = |step: u32| {
-        let angle = f64::from(step) / f64::from(ROUND) * std::f64::consts::TAU;
-        let (sin, cos) = angle.sin_cos();
-        (
-            x + major.0 * cos + minor.0 * sin,
-            y + major.1 * cos + minor.1 * sin,
-        )
-    };
-    let corners: Vec<(f64, f64)> = (0..=ROUND).map(corner).collect();
-    path(picture, &corners);
-}
-
-fn path(picture: &mut Picture, points: &[(f64, f64)]) {
-    let whole = |value: f64| {
-        let count = i64::try_from(index(value.abs() + 0.5).min(1 << 20)).unwrap_or(0);
-        if value < 0.0 {
-            count.saturating_neg()
-        } else {
-            count
-        }
-    };
-    let at = |(x, y): &(f64, f64)| (whole(*x), whole(*y));
-    for (from, to) in points.iter().zip(points.iter().skip(1)) {
-        line(picture, at(from), at(to), WHITE);
-    }
 }
 
 /// A quarter turn clockwise.
@@ -355,6 +297,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::dicom::codec::{PixelFormat, Samples};
 
     fn state(more: &serde_json::Value) -> Presentation {
         let mut json = json!({"00081115": {"vr": "SQ", "Value": [{
@@ -412,7 +355,19 @@ mod tests {
             "00181602": {"vr": "IS", "Value": [1]}, "00181604": {"vr": "IS", "Value": [5]},
             "00181606": {"vr": "IS", "Value": [2]}, "00181608": {"vr": "IS", "Value": [4]}
         });
-        let shut = state(&shutter).decorate(flat.clone());
+        let format = PixelFormat {
+            rows: 5,
+            columns: 5,
+            samples_per_pixel: 1,
+            bits_allocated: 8,
+            bits_stored: 8,
+            high_bit: 7,
+            ..PixelFormat::default()
+        };
+        let bytes = vec![9; 25];
+        let raster = Raster::new(Samples { format, bytes }, false).unwrap();
+        let mut shut = flat.clone();
+        state(&shutter).shut(&raster, &mut shut);
         assert_eq!(shut.samples[10..15], [0, 9, 9, 9, 0]);
         assert_eq!(shut.samples[..10], [0; 10]);
         let line = |points: serde_json::Value| {
@@ -421,17 +376,26 @@ mod tests {
             "00700022": {"vr": "FL", "Value": points},
             "00700023": {"vr": "CS", "Value": ["POLYLINE"]}}]}}]}})
         };
-        let drawn = state(&line(json!([1, 1, 5, 1]))).decorate(flat.clone());
+        let drawn = state(&line(json!([1, 1, 5, 1]))).draw(Units::Pixel, flat.clone());
         assert_eq!(drawn.samples[..6], [255, 255, 255, 255, 255, 9]);
         // What lies far outside harms nobody.
-        state(&line(json!([1e30, -1e30, -1e30, 1e30]))).decorate(flat);
+        state(&line(json!([1e30, -1e30, -1e30, 1e30]))).draw(Units::Pixel, flat);
     }
 
     #[test]
-    fn a_polygon_has_an_inside() {
-        let square = [1.0, 1.0, 1.0, 9.0, 9.0, 9.0, 9.0, 1.0];
-        assert!(is_inside(&square, 5.0, 5.0));
-        assert!(!is_inside(&square, 10.0, 5.0));
-        assert!(!is_inside(&[], 5.0, 5.0));
+    fn g11_points_go_where_their_pixels_go() {
+        let picture = grey(4, 3, &[0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0]);
+        for degrees in [0, 90, 180, 270] {
+            for flip in ["N", "Y"] {
+                let state = state(&json!({
+                    "00700042": {"vr": "US", "Value": [degrees]}, "00700041": {"vr": "CS", "Value": [flip]}
+                }));
+                let turned = state.turn(picture.clone());
+                let size = (turned.width, turned.height);
+                let (x, y) = state.displayed((0.0, 0.0), size, (3.0, 1.0));
+                let at = super::super::real::index(y * f64::from(turned.width) + x);
+                assert_eq!(turned.samples[at], 7, "{degrees} {flip}");
+            }
+        }
     }
 }

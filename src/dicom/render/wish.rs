@@ -6,6 +6,7 @@
     clippy::as_conversions
 )]
 
+use super::profile::Profile;
 use super::scale::MAX_SIDE;
 use super::window::{Function, Window};
 use crate::dicom::query::decode::{Plus, decode, pairs};
@@ -29,8 +30,8 @@ pub struct Wish {
     pub window: Option<Window>,
     /// Of JPEG, 1 to 100.
     pub quality: u8,
-    /// Whether a colour profile is asked for, which not every type can hold (G10).
-    pub wants_profile: bool,
+    /// The colours that are asked for, with a profile, which not every type can hold (G10).
+    pub profile: Option<Profile>,
     /// What was asked for and is not done, as texts of warnings.
     pub warnings: Vec<String>,
 }
@@ -41,7 +42,7 @@ impl Default for Wish {
             viewport: None,
             window: None,
             quality: QUALITY,
-            wants_profile: false,
+            profile: None,
             warnings: Vec::new(),
         }
     }
@@ -67,7 +68,7 @@ impl Wish {
             wish.annotate(&text)?;
         }
         if let Some(text) = once(raw_query, "iccprofile")? {
-            wish.profile(&text)?;
+            wish.color(&text)?;
         }
         Ok(wish)
     }
@@ -124,20 +125,19 @@ impl Wish {
         Ok(())
     }
 
-    fn profile(&mut self, text: &str) -> Result<()> {
-        match text.trim().to_ascii_lowercase().as_str() {
-            "no" => Ok(()),
-            known @ ("yes" | "srgb" | "adobergb" | "rommrgb") => {
-                self.wants_profile = true;
-                self.warnings.push(format!(
-                    "The iccprofile value {known} is not supported. No profile is embedded."
-                ));
-                Ok(())
-            }
-            _ => Err(Error::invalid(
-                "iccprofile is no, yes, srgb, adobergb or rommrgb",
-            )),
+    /// Notes the colours that are asked for.
+    ///
+    /// # Errors
+    /// `Kind::Invalid` for a name that the standard does not know (G10).
+    pub fn color(&mut self, text: &str) -> Result<()> {
+        let name = text.trim().to_ascii_lowercase();
+        self.profile = Profile::parse(&name);
+        if self.profile.is_some() || name == "no" {
+            return Ok(());
         }
+        Err(Error::invalid(
+            "iccprofile is no, yes, srgb, adobergb or rommrgb",
+        ))
     }
 }
 
@@ -378,13 +378,10 @@ mod tests {
         let wish = Wish::parse("annotation=patient,x%0D%0Ay&iccprofile=adobergb").unwrap();
         assert_eq!(
             wish.warnings,
-            [
-                "The following annotation values are not supported: patient, others",
-                "The iccprofile value adobergb is not supported. No profile is embedded."
-            ]
+            ["The following annotation values are not supported: patient, others"]
         );
-        assert!(wish.wants_profile);
-        assert!(Wish::parse("iccprofile=no").unwrap().warnings.is_empty());
+        assert_eq!(wish.profile, Some(Profile::AdobeRgb));
+        assert_eq!(Wish::parse("iccprofile=no").unwrap(), Wish::default());
     }
 
     #[test]

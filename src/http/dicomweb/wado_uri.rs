@@ -121,14 +121,14 @@ impl Guard for IsObject {
 
 /// The parameters, names in lower case (U07).
 #[derive(Debug)]
-struct Asked(Vec<(String, String)>);
+pub struct Asked(Vec<(String, String)>);
 
 impl Asked {
     /// Reads them.
     ///
     /// # Errors
     /// `Kind::Invalid` if one stands there twice, or it is no request for an object (U01).
-    fn parse(raw_query: &str) -> Result<Self> {
+    pub fn parse(raw_query: &str) -> Result<Self> {
         let mut asked = Vec::<(String, String)>::new();
         for (name, value) in pairs(raw_query) {
             let name = name.to_ascii_lowercase();
@@ -222,7 +222,10 @@ impl Asked {
     }
 
     /// Which frame, from 1; `frame` is what OHIF says (U04).
-    fn frames(&self) -> Result<Option<FrameList>> {
+    ///
+    /// # Errors
+    /// `Kind::Invalid` unless it is one number.
+    pub fn frames(&self) -> Result<Option<FrameList>> {
         let number = self.get("framenumber").or_else(|| self.get("frame"));
         let list = number.map(FrameList::parse).transpose()?;
         match list {
@@ -234,7 +237,10 @@ impl Asked {
     }
 
     /// How it is to be shown (U04).
-    fn wish(&self) -> Result<Wish> {
+    ///
+    /// # Errors
+    /// `Kind::Invalid` for a parameter that is malformed.
+    pub fn wish(&self) -> Result<Wish> {
         let mut wish = Wish::default();
         if let Some(quality) = self.get("imagequality") {
             wish.quality = whole(quality, 1..=100)
@@ -244,6 +250,9 @@ impl Asked {
         wish.viewport = self.viewport()?;
         if let Some(annotation) = self.get("annotation") {
             wish.annotate(annotation)?;
+        }
+        if let Some(profile) = self.get("iccprofile") {
+            wish.color(profile)?;
         }
         Ok(wish)
     }
@@ -366,6 +375,7 @@ mod tests {
             "frame=3",
             "frameNumber=1",
             "annotation=patient",
+            "iccProfile=sRGB",
         ] {
             assert!(wish(good).is_ok(), "{good}");
         }
@@ -386,6 +396,7 @@ mod tests {
             "imageQuality=101",
             "frameNumber=0",
             "frameNumber=1,2",
+            "iccprofile=cmyk",
         ] {
             assert!(wish(bad).is_err(), "{bad}");
         }

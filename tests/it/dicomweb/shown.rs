@@ -375,14 +375,25 @@ async fn g11_u06_an_image_is_shown_as_a_presentation_state_wants_it() {
     let ask = async |path: &str| png(&server.get_as(path, &token, "image/png").await).2;
     let plain = ask(&format!("{}/rendered?window=1500,1000,linear", at[1])).await;
     let presented = ask(&format!("{}/rendered", at[0])).await;
-    // The window of the state, and its one graphic: a square from column and row 30 to 60.
+    // The window of the state, its one figure, a square from column and row 30 to 60, and two letters beside their anchor.
     let mut expected = plain.clone();
     for x in 29..60 {
         for (x, y) in [(x, 29), (x, 59), (29, x), (59, x)] {
             expected[y * 128 + x] = 255;
         }
     }
-    assert!(presented == expected && presented != plain);
+    let is_letters = |at: usize| (43..75).contains(&(at % 128)) && (39..55).contains(&(at / 128));
+    let letters: Vec<usize> = (0..expected.len())
+        .filter(|at| presented[*at] != expected[*at])
+        .collect();
+    assert!(
+        letters.len() > 60
+            && letters
+                .iter()
+                .all(|at| is_letters(*at) && presented[*at] == 255)
+    );
+    let right = letters.iter().filter(|at| *at % 128 >= 59).count();
+    assert!(right > 30 && right < letters.len() - 30, "two of them");
     let uid = |at: &str| at.rsplit('/').next().unwrap().to_owned();
     let uri = format!(
         "/dicomweb/wado?requestType=WADO&contentType=image/png&objectUID={}&presentationUID={}",

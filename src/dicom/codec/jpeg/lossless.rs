@@ -16,7 +16,8 @@ const CODE_LENGTHS: [u8; CATEGORIES] = [2, 2, 3, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
 /// Encodes a frame.
 #[expect(clippy::unnecessary_wraps, reason = "as every encoder")]
 pub(in super::super) fn encode(samples: &Samples) -> Result<Vec<u8>> {
-    let bits = precision(samples);
+    // There is no frame of fewer bits (Table B.2).
+    let bits = precision(samples).max(2);
     let differences = differences(samples, bits);
     let mut counts = [0_usize; CATEGORIES];
     for difference in &differences {

@@ -6,7 +6,7 @@ pub(super) mod lossless;
 mod scan;
 mod twelve;
 
-use jpeg_decoder::{ColorTransform, Decoder, PixelFormat as Decoded};
+use jpeg_decoder::{ColorTransform, Decoder};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
 use self::header::{Header, Process};
@@ -40,13 +40,9 @@ pub(super) fn decode(format: &PixelFormat, stored: &[u8]) -> Result<Samples> {
     }
     let failed = |e: jpeg_decoder::Error| CodecError::damaged(e.to_string());
     let mut bytes = decoder.decode().map_err(failed)?;
-    if decoder.info().map(|info| info.pixel_format) == Some(Decoded::L16) {
-        // Words of the machine.
-        for word in bytes.chunks_exact_mut(2) {
-            if let [a, b] = *word {
-                word.copy_from_slice(&u16::from_ne_bytes([a, b]).to_le_bytes());
-            }
-        }
+    // Without loss all but eight bits come as words of the machine, whatever the library's own description says.
+    if header.process == Process::Lossless && header.precision != 8 {
+        bytes = from_words(&bytes, format);
     } else {
         bytes = widen(bytes, format);
     }
@@ -55,6 +51,19 @@ pub(super) fn decode(format: &PixelFormat, stored: &[u8]) -> Result<Samples> {
         format: format.interleaved(photometric),
         bytes,
     })
+}
+
+/// Words of the machine with the bytes that the data set allocates.
+fn from_words(words: &[u8], format: &PixelFormat) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(words.len());
+    for word in words.chunks_exact(2) {
+        if let [a, b] = *word {
+            let [low, high] = u16::from_ne_bytes([a, b]).to_le_bytes();
+            let sample = [low, high, 0, 0, 0, 0, 0, 0];
+            bytes.extend(sample.iter().take(format.sample_bytes()));
+        }
+    }
+    bytes
 }
 
 /// What is to be done to the colours of a frame, and what they are afterwards.

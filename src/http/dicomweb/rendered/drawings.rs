@@ -6,7 +6,7 @@ use actix_web::HttpResponse;
 
 use super::resource::{JPEG, PNG, Resource, picture_type};
 use super::shown::Drawing;
-use crate::dicom::render::{self, Picture, PictureType, Wish, plot};
+use crate::dicom::render::{self, Colors, Picture, PictureType, Wish, plot};
 use crate::error::Result;
 use crate::http::accept::{Accept, Offer};
 use crate::index::catalog::{Instance, Visible};
@@ -49,7 +49,11 @@ impl Resource<'_> {
         }
         let kind = picture_type(offer.media_type, wish);
         let viewport = wish.viewport.clone();
-        let work = move || render::encode(&render::fit(making()?, viewport.as_ref()), kind);
+        let profile = wish.profile;
+        let work = move || {
+            let picture = render::fit(making()?, viewport.as_ref());
+            render::file(picture, &Colors::default(), profile, kind)
+        };
         let file: Result<Vec<u8>> = self.archive().compute(work).await?;
         self.file((&tag, wish), offer.content_type(), file?.into())
             .await
@@ -64,7 +68,8 @@ impl Resource<'_> {
         kind: PictureType,
     ) -> Result<Vec<u8>> {
         let viewport = wish.viewport.clone();
-        let write = move |picture| render::encode(&render::fit(picture, viewport.as_ref()), kind);
+        let write =
+            move |picture| render::encode(&render::fit(picture, viewport.as_ref()), None, kind);
         match drawing {
             Drawing::Waveform => {
                 let head = self.archive().render_head(self.access, instance).await?;

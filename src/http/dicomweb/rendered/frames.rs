@@ -57,7 +57,7 @@ impl Resource<'_> {
         };
         offers.retain(|offer| !(self.is_single && offer.is_multipart));
         let offer = *accept.choose(&offers)?;
-        if offer.media_type == GIF && wish.wants_profile {
+        if offer.media_type == GIF && wish.profile.is_some() {
             return Err(Error::invalid(
                 "image/gif has no room for a colour profile; iccprofile=no",
             ));

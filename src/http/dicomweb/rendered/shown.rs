@@ -53,6 +53,7 @@ static BY_CLASS: &[(&str, Make)] = &[
     ("1.2.840.10008.5.1.4.34.", || Shown::Symbol(Icon::Radiotherapy)),
     ("1.2.840.10008.5.1.4.1.1.11.1", || Shown::Presentation),
     ("1.2.840.10008.5.1.4.1.1.11.2", || Shown::Presentation),
+    ("1.2.840.10008.5.1.4.1.1.11.3", || Shown::Presentation),
     ("1.2.840.10008.5.1.4.1.1.11.", || Shown::Nothing(Icon::Presentation, "presentation states of this kind are not applied")),
 ];
 

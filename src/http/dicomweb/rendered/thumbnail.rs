@@ -162,7 +162,7 @@ impl Resource<'_> {
             // Stored so that nobody can make a picture of it, or more than anybody wants to: it has its place in a list all the same.
             Err(error) if matches!(error.kind(), Kind::NotAcceptable | Kind::TooLarge) => {
                 let side = wish.viewport.as_ref().map_or(128, Viewport::shorter_side);
-                let work = move || render::encode(&icon.picture(side), kind);
+                let work = move || render::encode(&icon.picture(side), None, kind);
                 self.archive().compute(work).await?.map(Bytes::from)
             }
             other => other.map(Bytes::from),
