@@ -5,6 +5,7 @@
 //! - `names`: what it costs a store that its patient is new to the facility;
 //! - `servers [WORK…] [studies=N] [rounds=N]`: kura beside Orthanc and nginx; `scripts/bench` installs those and runs it where
 //!   nobody else can reach them. WORK is of `store`, `metadata`, `retrieve`, `frames`, `enhanced`, `render`, `fair`, `search`;
+//! - `servers-load upload|frames|study ADDRESS TOKEN`: load on a server that runs already, for a profiler;
 //! - `timing`: whether an answer of 404 tells what is there.
 //!
 //! `docs/performance.md` holds the figures, and on what they were taken.
@@ -39,12 +40,8 @@ fn main() -> std::process::ExitCode {
         ["qido", rest @ ..] => runtime.block_on(qido::run(rest)),
         ["names"] => runtime.block_on(names::run()),
         ["servers", rest @ ..] => runtime.block_on(servers::run(rest)),
-        ["servers-upload", address, token] => runtime.block_on(async {
-            servers::upload(address, token).await;
-            true
-        }),
-        ["servers-read", address, token, what] => runtime.block_on(async {
-            servers::read_on(address, token, what).await;
+        ["servers-load", what, address, token] => runtime.block_on(async {
+            servers::without_end(what, address, token).await;
             true
         }),
         ["timing"] => runtime.block_on(timing::run()),

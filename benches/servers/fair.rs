@@ -4,7 +4,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use super::client::{Ask, Connection, all};
+use super::client::{Ask, Connection};
 use super::contender::Contender;
 use super::report::{Aim, Row};
 use super::{Bench, ct, read};
@@ -100,7 +100,12 @@ impl Uploader {
         let program = std::env::current_exe().expect("this program");
         let mut command = Command::new("nice");
         command.args(["-n", NICE]).arg(program);
-        command.args(["servers-upload", &server.address, server.other_token()]);
+        command.args([
+            "servers-load",
+            "upload",
+            &server.address,
+            server.other_token(),
+        ]);
         let child = command.stdin(Stdio::null()).spawn().expect("it starts");
         Self(child)
     }
@@ -110,65 +115,5 @@ impl Drop for Uploader {
     fn drop(&mut self) {
         drop(self.0.kill());
         drop(self.0.wait());
-    }
-}
-
-/// Uploads slices without end: ten a request, eight connections. For a process of its own.
-pub(crate) async fn upload(address: &str, token: &str) {
-    let pixels: Vec<_> = (0..ct::SLICES).map(ct::pixels).collect();
-    for round in 0.. {
-        let study = format!("1.2.826.0.1.810.{round}");
-        let files: Vec<_> = (1..=ct::SLICES)
-            .map(|n| ct::slice(&study, n, &pixels))
-            .collect();
-        let asks = files.chunks(10).map(|ten| Ask {
-            path: "/dicomweb/studies".to_owned(),
-            accept: "application/dicom+json",
-            body: Some(ct::store(ten)),
-            ..Ask::default()
-        });
-        all(address, token, 8, asks.collect()).await;
-    }
-}
-
-/// Reads without end: frames over eight connections, or whole studies over one.
-pub(crate) async fn read(address: &str, token: &str, what: &str) {
-    let pixels: Vec<_> = (0..ct::SLICES).map(ct::pixels).collect();
-    let study = "1.2.826.0.1.820";
-    let files: Vec<_> = (1..=ct::SLICES)
-        .map(|n| ct::slice(study, n, &pixels))
-        .collect();
-    let store = Ask {
-        path: "/dicomweb/studies".to_owned(),
-        accept: "application/dicom+json",
-        body: Some(ct::store(&files)),
-        ..Ask::default()
-    };
-    let mut connection = Connection::open(address, token).await;
-    connection.ask(&store).await;
-    loop {
-        if what == "frames" {
-            let asks = (1..=ct::SLICES).map(|n| {
-                let path = format!(
-                    "/dicomweb/studies/{study}/series/{study}.1/instances/{study}.1.{n}/frames/1"
-                );
-                Ask::get(path, read::FRAMES)
-            });
-            let count = ct::SLICES as f64;
-            let (whole, _) = all(address, token, 8, asks.collect()).await;
-            println!("{:.0} frames/s", count / whole.as_secs_f64());
-        } else {
-            let taken = connection
-                .ask(&Ask::get(
-                    format!("/dicomweb/studies/{study}"),
-                    read::INSTANCES,
-                ))
-                .await;
-            println!(
-                "{:.0} MB/s first {:?}",
-                taken.bytes as f64 / 1e6 / taken.whole.as_secs_f64(),
-                taken.first
-            );
-        }
     }
 }

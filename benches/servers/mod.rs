@@ -5,6 +5,7 @@ mod client;
 mod contender;
 mod ct;
 mod fair;
+mod load;
 mod read;
 mod render;
 mod report;
@@ -13,7 +14,7 @@ mod store;
 
 use bytes::Bytes;
 
-pub(crate) use self::fair::{read as read_on, upload};
+pub(crate) use self::load::without_end;
 
 use self::contender::Contender;
 use self::report::Report;

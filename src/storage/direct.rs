@@ -26,10 +26,12 @@ pub(super) async fn read(disk: &Arc<Disk>, object: &str, range: Range<u64>) -> R
     let read = blocking(move || bytes_of(&path, &range)).await?;
     timing::read(begun.elapsed(), read.as_ref().ok().map(Bytes::len));
     read.map_err(|cause| {
-        let kind = match cause.kind() {
-            io::ErrorKind::NotFound => ErrorKind::NotFound,
-            io::ErrorKind::UnexpectedEof => ErrorKind::RangeNotSatisfied,
-            _ => ErrorKind::Unexpected,
+        let kind = if cause.kind() == io::ErrorKind::NotFound {
+            ErrorKind::NotFound
+        } else if cause.kind() == io::ErrorKind::UnexpectedEof {
+            ErrorKind::RangeNotSatisfied
+        } else {
+            ErrorKind::Unexpected
         };
         read_failed(opendal::Error::new(kind, "reading a file").set_source(cause))
     })
