@@ -29,6 +29,7 @@ use bytes::Bytes;
 use futures::stream::{FuturesUnordered, Stream, StreamExt as _};
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream, SendStream};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -91,6 +92,41 @@ pub(super) async fn serve<S, E, B>(
     B: MessageBody + 'static,
 {
     let peer = io.peer_addr().ok();
+    let Ok((io, kept)) = twice(io) else {
+        return;
+    };
+    if said_farewell(io, peer, door, draining).await {
+        linger(kept).await;
+    }
+}
+
+/// A connection, and another handle of it.
+fn twice(io: TcpStream) -> io::Result<(TcpStream, TcpStream)> {
+    let io = io.into_std()?;
+    let kept = io.try_clone()?;
+    Ok((TcpStream::from_std(io)?, TcpStream::from_std(kept)?))
+}
+
+/// Lets the other side close first: what it has not read yet of the last answers is lost when its own words meet a socket
+/// that is no more.
+async fn linger(mut io: TcpStream) {
+    let mut rest = [0; 1024];
+    let closed = async { while io.read(&mut rest).await.is_ok_and(|len| len > 0) {} };
+    timeout(FAREWELL, closed).await.ok();
+}
+
+/// Answers until the connection ends; whether that was said to the other side.
+async fn said_farewell<S, E, B>(
+    io: TcpStream,
+    peer: Option<SocketAddr>,
+    door: &Door<S, E>,
+    draining: impl Future<Output = ()>,
+) -> bool
+where
+    S: Service<Request, Response: Into<Response<B>>, Error: Into<Response<BoxBody>>>,
+    E: AsyncFn(Request) -> Result<Request, Response<BoxBody>>,
+    B: MessageBody + 'static,
+{
     let mut builder = Builder::new();
     builder
         .max_concurrent_streams(STREAMS)
@@ -101,10 +137,10 @@ pub(super) async fn serve<S, E, B>(
     let mut draining = pin!(draining);
     let begun = tokio::select! {
         begun = timeout(door.head, builder.handshake::<_, Bytes>(io)) => begun,
-        () = &mut draining => return,
+        () = &mut draining => return false,
     };
     let Ok(Ok(mut connection)) = begun else {
-        return;
+        return false;
     };
     let mut running = FuturesUnordered::new();
     let (mut is_over, mut until) = (false, deadline(door.head));
@@ -113,7 +149,8 @@ pub(super) async fn serve<S, E, B>(
             next = connection.accept() => match next {
                 Some(Ok((request, to))) => running.push(answer(door, peer, request, to)),
                 // Its streams end with it.
-                Some(Err(_)) | None => return,
+                Some(Err(_)) => return false,
+                None => return is_over,
             },
             Some(()) = running.next(), if !running.is_empty() => {
                 if running.is_empty() {
@@ -126,7 +163,7 @@ pub(super) async fn serve<S, E, B>(
             }
             () = sleep_until(until), if running.is_empty() => {
                 if is_over {
-                    return;
+                    return true;
                 }
                 is_over = say_farewell(&mut connection);
                 until = deadline(FAREWELL);

@@ -294,6 +294,59 @@ async fn s19_c30_a_head_is_no_longer_than_of_http_1_1() {
 }
 
 #[tokio::test]
+async fn c30_what_is_no_http_2_ends_its_connection_alone() {
+    let server = Server::start();
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let headers = |block: &[u8]| {
+        let len = u8::try_from(block.len()).unwrap();
+        [&[0, 0, len, 1, 5, 0, 0, 0, 1], block].concat()
+    };
+    // GET / of :scheme http, by the static table, and what is no such thing.
+    let good = headers(&[0x82, 0x84, 0x86]);
+    for rest in [
+        b"GET / HTTP/1.1\r\n\r\n".to_vec(),
+        vec![0xFF; 4096],
+        [&settings[..], &headers(&[0xFF; 20])].concat(),
+        [&settings[..], &headers(b"\x82\x84\x86\x00\x01\n\x01\r")].concat(),
+        // A request twice on one stream; data of a stream that was never begun; an endless header.
+        [&settings[..], &good, &good].concat(),
+        [&settings[..], &[0, 0, 1, 0, 0, 0, 0, 0, 9, 7]].concat(),
+        [
+            &settings[..],
+            &[0, 0, 1, 1, 0, 0, 0, 0, 1, 0x82],
+            &[0, 0, 0, 9, 0, 0, 0, 0, 1].repeat(5000),
+        ]
+        .concat(),
+        // 20,000 requests that are taken back at once.
+        (0..20_000_u32).fold(settings.to_vec(), |mut all, number| {
+            let stream = (number * 2 + 1).to_be_bytes();
+            all.extend([0, 0, 3, 1, 5]);
+            all.extend(stream);
+            all.extend([0x82, 0x84, 0x86, 0, 0, 4, 3, 0]);
+            all.extend(stream);
+            all.extend([0, 0, 0, 8]);
+            all
+        }),
+    ] {
+        let mut io = Blocking::connect(&server.base[7..]).unwrap();
+        io.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        // The server may have closed it by then.
+        let sent = io.write_all(preface).and_then(|()| io.write_all(&rest));
+        let shut = sent.and_then(|()| io.shutdown(std::net::Shutdown::Write));
+        let ended = io.read_to_end(&mut Vec::new());
+        let timed_out = |e: &std::io::Error| e.kind() == std::io::ErrorKind::WouldBlock;
+        assert!(!ended.as_ref().is_err_and(timed_out), "{shut:?} {ended:?}");
+    }
+    let (requests, _connection) = connect(&server).await;
+    let live = request(&server, Method::GET, "/health/live", "");
+    assert_eq!(get(&requests, live).await.0.status(), 200);
+    assert!(server.memory().1 < 160 << 20);
+    let panicked = server.log().iter().any(|line| line.contains("panic"));
+    assert!(!panicked);
+}
+
+#[tokio::test]
 async fn c30_silent_connections_are_closed() {
     let server = Server::start_set(&[
         ("KURA_LIMITS__IDLE_TIMEOUT_S", "1"),
