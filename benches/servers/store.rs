@@ -85,10 +85,12 @@ async fn stored_metadata(bench: &Bench, study: &str) -> f64 {
     );
     (ask.gzip, ask.keep) = (true, true);
     let taken = bench.sqlite.connect().await.ask(&ask).await;
-    std::fs::write(bench.nginx.folder().join("files/metadata"), &taken.body)
-        .expect("a file can be written");
+    // nginx remembers files that it has open: each round has one of its own.
+    let file = format!("metadata.{study}");
+    let path = bench.nginx.folder().join("files").join(&file);
+    std::fs::write(path, &taken.body).expect("a file can be written");
     let mut connection = bench.nginx.connect().await;
-    let ask = bench.nginx.get("/metadata", "");
+    let ask = bench.nginx.get(&format!("/{file}"), "");
     let mut times = Vec::new();
     for _ in 0..10 {
         times.push(connection.ask(&ask).await.whole.as_secs_f64() * 1e3);

@@ -11,6 +11,8 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::Archive;
+use super::ingest_feed::Feed;
+pub use super::ingest_feed::Input;
 use super::ingest_part::{Part, Staged};
 use crate::auth::StoreGrant;
 use crate::dicom::conformance::{CANNOT_UNDERSTAND, Checked, OUT_OF_RESOURCES, Refusal, TOO_LONG};
@@ -20,31 +22,6 @@ use crate::index::Candidate;
 use crate::index::record::{NewInstance, NewPack, Recorded, is_in_use};
 use crate::model::{PackId, SopInstanceUid, StudyUid};
 use crate::storage::{PackWriter, Sealed, seal_all};
-
-/// Messages between the door and the task.
-const QUEUE: usize = 2;
-
-/// Bytes of one message, and what is told in it at most: a message wakes another thread, which costs more than the bytes of
-/// one chunk from the socket.
-const MESSAGE_BYTES: usize = 256 << 10;
-const MESSAGE_INPUTS: usize = 64;
-
-/// What the door tells the task.
-#[derive(Debug)]
-pub enum Input {
-    /// A part begins.
-    Start,
-    /// Bytes of the part.
-    Data(Bytes),
-    /// The part is odd for a reason that its bytes do not tell: a Warning Reason and a text for people.
-    Odd(u16, String),
-    /// The part is complete.
-    End,
-    /// The part, or what should have been one, is broken.
-    Broken(String),
-    /// The request is longer than it may be: the part, or what would have been one, is refused for it.
-    TooLong(String),
-}
 
 /// How a request wants its parts stored.
 #[derive(Clone, Debug)]
@@ -62,43 +39,10 @@ pub struct Ingest {
     task: tokio::task::JoinHandle<Result<Vec<StoreOutcome>>>,
 }
 
-/// The door's end of the channel, and what is still to be told through it.
-#[derive(Debug)]
-struct Feed {
-    input: mpsc::Sender<Vec<Input>>,
-    held: Vec<Input>,
-    held_bytes: usize,
-}
-
-impl Feed {
-    async fn flush(&mut self) -> bool {
-        if self.held.is_empty() {
-            return !self.input.is_closed();
-        }
-        self.held_bytes = 0;
-        let held = std::mem::take(&mut self.held);
-        self.input.send(held).await.is_ok()
-    }
-}
-
-impl Drop for Feed {
-    /// Of a request that was given up, the parts that were complete are stored all the same, if there is room to say so.
-    fn drop(&mut self) {
-        self.input.try_send(std::mem::take(&mut self.held)).ok();
-    }
-}
-
 impl Ingest {
     /// Hands the task something, sooner or later; `false` when it has given up, which `finish` explains.
     pub async fn send(&mut self, input: Input) -> bool {
-        if let Input::Data(bytes) = &input {
-            self.feed.held_bytes = self.feed.held_bytes.saturating_add(bytes.len());
-        }
-        self.feed.held.push(input);
-        if self.feed.held_bytes < MESSAGE_BYTES && self.feed.held.len() < MESSAGE_INPUTS {
-            return !self.feed.input.is_closed();
-        }
-        self.feed.flush().await
+        self.feed.send(input).await
     }
 
     /// Hands the task what is held back, for when nothing more comes for a while.
@@ -122,7 +66,7 @@ impl Ingest {
 impl Archive {
     /// Begins to store into the facility of `grant`.
     pub fn ingest(&self, grant: StoreGrant, options: Options) -> Ingest {
-        let (input, queue) = mpsc::channel(QUEUE);
+        let (feed, queue) = Feed::new();
         let batch = Batch {
             archive: self.clone(),
             grant,
@@ -134,11 +78,6 @@ impl Archive {
             stored_bytes: None,
             own_issuers: None,
             outcomes: Vec::new(),
-        };
-        let feed = Feed {
-            input,
-            held: Vec::new(),
-            held_bytes: 0,
         };
         Ingest {
             feed,

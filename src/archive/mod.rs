@@ -8,6 +8,7 @@ pub mod export;
 pub mod frames;
 pub mod guard;
 pub mod ingest;
+mod ingest_feed;
 mod ingest_part;
 mod limits;
 pub mod metadata;
