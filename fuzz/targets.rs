@@ -10,8 +10,8 @@ use kura::dicom::frames::FrameTable;
 use kura::dicom::query::Query;
 use kura::dicom::query::metadata::MetadataQuery;
 use kura::dicom::render::{
-    Head, Image, Picture, PictureType, Presentation, Raster, Wish, encode, picture as render, plot,
-    report,
+    Colors, Head, Image, Picture, PictureType, Presentation, Raster, Wish, encode,
+    picture as render, plot, profile, report,
 };
 use kura::dicom::scan::{Limits, Scanner};
 use kura::dicom::visit::{MOST_LEVELS, Named, Value, Visitor};
@@ -410,6 +410,10 @@ pub fn picture(data: &[u8]) {
         }
         let shown = render(Image::of(&head, 0), &raster, wish, state.as_ref());
         file(&shown);
+        if let Some(wanted) = wish.profile {
+            let colors = Colors::of(&head, None);
+            drop(profile::apply(shown, &colors, wanted).map(|(shown, _)| file(&shown)));
+        }
     }
 }
 

@@ -87,6 +87,7 @@ const PICTURES: &[(&str, u32)] = &[
     ("ts/syn-ts-j2k-lossy-ict.dcm", 1),
     ("ts/syn-ts-jpeg-baseline-ybr422.dcm", 1),
     ("ts/syn-ts-jpegls-near-u16.dcm", 1),
+    ("ts/wg04__MR1_JLSL.dcm", 1), // a padding byte before its end
     ("ts/wg04__XA1_JLSL.dcm", 1),
     ("ts/wg04__NM1_J2KR.dcm", 1),
     ("ts/wg04__VL6_J2KI.dcm", 1),

@@ -32,7 +32,11 @@ pub(super) fn decode(format: &PixelFormat, stored: &[u8]) -> Result<Samples> {
             "it has more bits than the data set allocates",
         ));
     }
-    let mut bytes = CharLS::default().decode(stored).map_err(failed)?;
+    let decode = |stored: &[u8]| CharLS::default().decode(stored).map_err(failed);
+    let mut bytes = decode(stored).or_else(|error| {
+        let unpadded = without_padding(stored);
+        unpadded.map_or(Err(error), |unpadded| decode(&unpadded))
+    })?;
     let planes = usize::from(format.samples_per_pixel);
     if planes > 1 && is_by_plane(stored) {
         bytes = from_planes(&bytes, planes, usize::from(bits.div_ceil(8)));
@@ -45,6 +49,13 @@ pub(super) fn decode(format: &PixelFormat, stored: &[u8]) -> Result<Samples> {
         format: format.interleaved(format.photometric),
         bytes,
     })
+}
+
+/// A frame without the zero byte that some writers put between its samples and its end, where `CharLS` looks for a marker.
+fn without_padding(stored: &[u8]) -> Option<Vec<u8>> {
+    let end = memchr::memmem::find(stored, &END)?;
+    let samples = stored.get(..end)?.strip_suffix(&[0])?;
+    Some([samples, &END].concat())
 }
 
 /// Whether each component has a scan of its own: the interleave mode of the first scan (C.2.3).

@@ -28,7 +28,9 @@ pub(super) fn decode(format: &PixelFormat, stored: &[u8]) -> Result<Samples> {
         ));
     }
     if header.precision > 8 && header.process != Process::Lossless {
-        return twelve::decode(format, &header, stored);
+        let (transform, photometric) = colours(format, &header);
+        let is_ybr = transform == Some(ColorTransform::YCbCr);
+        return twelve::decode(format, &header, stored, (is_ybr, photometric));
     }
     let (transform, photometric) = colours(format, &header);
     let mut decoder = Decoder::new(stored);

@@ -1,5 +1,5 @@
-//! Scans of one component into coefficients: sequential ones, and the four kinds of progressive ones
-//! (ISO/IEC 10918-1 annexes F.2 and G.2).
+//! Scans into coefficients: sequential ones, and the four kinds of progressive ones, of one component or of several
+//! (ISO/IEC 10918-1 annexes A.2, F.2 and G.2).
 
 #![warn(
     clippy::indexing_slicing,
@@ -13,9 +13,35 @@ use crate::dicom::codec::{CodecError, Result};
 /// The coefficients of a block in zigzag order.
 pub(super) type Block = [i32; 64];
 
-/// What a scan header says (B.2.3).
+/// The blocks of one component of a frame.
+#[derive(Debug)]
+pub(super) struct Plane {
+    /// Its identifier.
+    pub(super) id: u8,
+    /// Blocks of it in a unit that components share, across and down: its sampling factors.
+    pub(super) factors: (usize, usize),
+    /// The number of its quantization table.
+    pub(super) quantization: usize,
+    /// Blocks that hold samples, across and down.
+    pub(super) size: (usize, usize),
+    /// Blocks in a row, those beyond the edge included.
+    pub(super) stride: usize,
+    /// The blocks.
+    pub(super) blocks: Vec<Block>,
+}
+
+/// One component in a scan: its place in the frame, and the numbers of its tables.
 #[derive(Clone, Copy, Debug)]
+struct Part {
+    component: usize,
+    dc: usize,
+    ac: usize,
+}
+
+/// What a scan header says (B.2.3).
+#[derive(Clone, Debug)]
 pub(super) struct Scan {
+    parts: Vec<Part>,
     /// First and last coefficient.
     start: usize,
     end: usize,
@@ -23,8 +49,6 @@ pub(super) struct Scan {
     low: u8,
     refines: bool,
     is_progressive: bool,
-    dc: usize,
-    ac: usize,
 }
 
 /// The tables that hold when a scan begins.
@@ -32,7 +56,7 @@ pub(super) struct Scan {
 pub(super) struct Tables {
     pub(super) dc: [Option<Table>; 4],
     pub(super) ac: [Option<Table>; 4],
-    /// Blocks between two restart markers; 0 for none.
+    /// Units between two restart markers; 0 for none.
     pub(super) restart_interval: usize,
 }
 
@@ -56,12 +80,31 @@ impl Tables {
 }
 
 impl Scan {
-    /// Reads a scan header; only scans of one component are read.
-    pub(super) fn parse(body: &[u8], is_progressive: bool) -> Result<Self> {
-        let [1, _, tables, start, end, approximation] = *body else {
-            return Err(CodecError::damaged(
-                "a scan header is none of one component",
-            ));
+    /// Reads a scan header of a frame of these components.
+    pub(super) fn parse(body: &[u8], planes: &[Plane], is_progressive: bool) -> Result<Self> {
+        let damaged = || CodecError::damaged("a scan header is none of this frame");
+        let (count, body) = body.split_first().ok_or_else(damaged)?;
+        let named = usize::from(*count).saturating_mul(2);
+        let (named, rest) = body.split_at_checked(named).ok_or_else(damaged)?;
+        let part = |pair: &[u8]| match *pair {
+            [id, tables] => Some(Part {
+                component: planes.iter().position(|plane| plane.id == id)?,
+                dc: usize::from(tables >> 4),
+                ac: usize::from(tables & 0x0F),
+            }),
+            _ => None,
+        };
+        // Grey frames may name their one component as they like.
+        let part = |pair: &[u8]| match (planes, pair) {
+            ([plane], [_, tables]) => part(&[plane.id, *tables]),
+            _ => part(pair),
+        };
+        let parts: Option<Vec<Part>> = named.chunks_exact(2).map(part).collect();
+        let parts = parts
+            .filter(|parts| !parts.is_empty())
+            .ok_or_else(damaged)?;
+        let [start, end, approximation] = *rest else {
+            return Err(damaged());
         };
         let (start, end) = if is_progressive {
             (start, end)
@@ -71,7 +114,11 @@ impl Scan {
         if start > end || end > 63 || (is_progressive && start == 0 && end != 0) {
             return Err(CodecError::damaged("a scan has no such coefficients"));
         }
+        if is_progressive && start > 0 && parts.len() > 1 {
+            return Err(damaged());
+        }
         Ok(Self {
+            parts,
             start: usize::from(start),
             end: usize::from(end),
             low: if is_progressive {
@@ -81,42 +128,77 @@ impl Scan {
             },
             refines: is_progressive && approximation >> 4 != 0,
             is_progressive,
-            dc: usize::from(tables >> 4),
-            ac: usize::from(tables & 0x0F),
         })
     }
 
-    /// Reads the scan into `blocks`.
-    pub(super) fn read(&self, tables: &Tables, coded: &[u8], blocks: &mut [Block]) -> Result<()> {
+    /// Reads the scan into the blocks of a frame of so many shared units across and down.
+    pub(super) fn read(
+        &self,
+        tables: &Tables,
+        coded: &[u8],
+        planes: &mut [Plane],
+        (across, down): (usize, usize),
+    ) -> Result<()> {
         let mut bits = Bits::of(coded);
-        let mut state = State::default();
-        for (number, block) in blocks.iter_mut().enumerate() {
+        let mut states = vec![State::default(); self.parts.len()];
+        // One component alone comes block by block, without those beyond the edge (A.2.2).
+        let alone = match self.parts.as_slice() {
+            [part] => planes.get(part.component).map(|plane| plane.size),
+            _ => None,
+        };
+        let (across, down) = alone.unwrap_or((across, down));
+        for number in 0..across.saturating_mul(down) {
             let is_restart = number.checked_rem(tables.restart_interval) == Some(0);
+            let in_band = states.iter().any(|state| state.end_of_band > 0);
             if is_restart && number > 0 {
                 bits.restart();
-                state = State::default();
-            } else if bits.is_over() && state.end_of_band == 0 {
+                states.fill_with(State::default);
+            } else if bits.is_over() && !in_band {
                 return Err(CodecError::damaged("it ends before its last block"));
             }
-            self.block(tables, &mut bits, &mut state, block)?;
+            let unit = (
+                number.checked_rem(across).unwrap_or(0),
+                number.checked_div(across).unwrap_or(0),
+            );
+            for (part, state) in self.parts.iter().zip(&mut states) {
+                let plane = planes.get_mut(part.component).ok_or_else(missing)?;
+                let factors = if alone.is_some() {
+                    (1, 1)
+                } else {
+                    plane.factors
+                };
+                for inner in 0..factors.0.saturating_mul(factors.1) {
+                    let (x, y) = (
+                        inner.checked_rem(factors.0).unwrap_or(0),
+                        inner.checked_div(factors.0).unwrap_or(0),
+                    );
+                    let x = unit.0.saturating_mul(factors.0).saturating_add(x);
+                    let y = unit.1.saturating_mul(factors.1).saturating_add(y);
+                    let at = y.saturating_mul(plane.stride).saturating_add(x);
+                    let block = plane.blocks.get_mut(at).ok_or_else(missing)?;
+                    self.block(*part, tables, &mut bits, state, block)?;
+                }
+            }
         }
         Ok(())
     }
 
     fn block(
         &self,
+        part: Part,
         tables: &Tables,
         bits: &mut Bits<'_>,
         state: &mut State,
         block: &mut Block,
     ) -> Result<()> {
         if self.start == 0 {
-            self.dc(tables, bits, state, block)?;
+            let table = tables.dc.get(part.dc).and_then(Option::as_ref);
+            self.dc(table, bits, state, block)?;
         }
         if self.end == 0 {
             return Ok(());
         }
-        let table = tables.ac.get(self.ac).and_then(Option::as_ref);
+        let table = tables.ac.get(part.ac).and_then(Option::as_ref);
         let table = table.ok_or_else(missing)?;
         if self.refines {
             self.refine(table, bits, state, block)
@@ -127,7 +209,7 @@ impl Scan {
 
     fn dc(
         &self,
-        tables: &Tables,
+        table: Option<&Table>,
         bits: &mut Bits<'_>,
         state: &mut State,
         block: &mut Block,
@@ -137,7 +219,6 @@ impl Scan {
             *dc |= bits.number(1) << self.low;
             return Ok(());
         }
-        let table = tables.dc.get(self.dc).and_then(Option::as_ref);
         let size = table.ok_or_else(missing)?.read(bits)?;
         if size > 16 {
             return Err(CodecError::damaged("a coefficient has too many bits"));
@@ -236,7 +317,7 @@ impl Scan {
 }
 
 /// What one block leaves to the next.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct State {
     prediction: i32,
     /// Blocks that have no further coefficients in this band.
