@@ -30,8 +30,8 @@ const HEALTH: Duration = Duration::from_secs(5);
 /// The longest slice that is handed out: actix copies each chunk of a body, and large ones cost it memory and speed (F71).
 const SLICE_BYTES: usize = 64 << 10;
 
-/// Bytes of one read of a folder. Below it the thread hop of each read shows (stack.md 6).
-const READ_BYTES: u64 = 1 << 20;
+/// Bytes of one read of a folder, or of memory. Below it the thread hop of each read shows (stack.md 6).
+const READ_BYTES: usize = 1 << 20;
 
 /// Where bytes are. A clone is cheap and is the same store.
 #[derive(Clone)]
@@ -356,7 +356,7 @@ impl Reading {
             }
             if let Some(disk) = &self.vault.0.disk {
                 let start = self.blob.range.start;
-                let end = start.saturating_add(left.min(READ_BYTES));
+                let end = start.saturating_add(left.min(READ_BYTES as u64));
                 self.ready = direct::read(disk, &self.blob.object, start..end).await?;
                 self.blob.range.start = end;
                 break;
@@ -388,7 +388,10 @@ impl Reading {
 }
 
 async fn open(vault: &Vault, blob: &BlobRef) -> Result<BufferStream> {
-    let reader = vault.0.operator.reader_with(&blob.object);
+    let mut reader = vault.0.operator.reader_with(&blob.object);
+    if !vault.0.is_remote {
+        reader = reader.chunk(READ_BYTES);
+    }
     let reader = reader.await.map_err(read_failed)?;
     reader
         .into_stream(blob.range.clone())
