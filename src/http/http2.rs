@@ -25,7 +25,7 @@ use actix_web::http::header::{
     TRANSFER_ENCODING, UPGRADE,
 };
 use actix_web::http::{Method, StatusCode, Uri, Version};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::stream::{FuturesUnordered, Stream, StreamExt as _};
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream, SendStream};
@@ -47,6 +47,9 @@ const STREAM_WINDOW: u32 = 1 << 20;
 const WINDOW: u32 = 2 << 20;
 /// What of an answer waits for the connection.
 const SEND_BYTES: usize = 64 << 10;
+/// What is shorter is held back while more is at hand: a piece of 64 KiB does not fit into the usual window by one byte, and
+/// clients take many short frames for an attack.
+const LEAST_BYTES: usize = 1 << 10;
 /// How long the other side has to acknowledge the end of a connection without streams.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -309,37 +312,63 @@ async fn send(
     if is_over {
         return Ok(());
     }
+    let mut held = Bytes::new();
     loop {
-        let next = tokio::select! {
-            next = poll_fn(|context| Pin::new(&mut body).poll_next(context)) => next,
-            _ = poll_fn(|context| out.poll_reset(context)) => return Ok(()),
+        let at_once = poll_fn(|context| Poll::Ready(Pin::new(&mut body).poll_next(context))).await;
+        let next = if let Poll::Ready(next) = at_once {
+            next
+        } else {
+            if push(&mut out, std::mem::take(&mut held), 0)
+                .await?
+                .is_none()
+            {
+                return Ok(());
+            }
+            tokio::select! {
+                next = poll_fn(|context| Pin::new(&mut body).poll_next(context)) => next,
+                _ = poll_fn(|context| out.poll_reset(context)) => return Ok(()),
+            }
         };
         match next {
-            Some(Ok(piece)) => {
-                if !push(&mut out, piece).await? {
-                    return Ok(());
-                }
-            }
+            Some(Ok(piece)) => match push(&mut out, joined(&held, piece), LEAST_BYTES).await? {
+                Some(left) => held = left,
+                None => return Ok(()),
+            },
             Some(Err(_)) => {
                 out.send_reset(Reason::INTERNAL_ERROR);
                 return Ok(());
             }
-            None => return out.send_data(Bytes::new(), true),
+            None => return out.send_data(held, true),
         }
     }
 }
 
-/// Sends a piece when there is room for it; `false` where nobody takes it any more.
-async fn push(out: &mut SendStream<Bytes>, mut piece: Bytes) -> Result<bool, h2::Error> {
-    while !piece.is_empty() {
+fn joined(held: &Bytes, piece: Bytes) -> Bytes {
+    if held.is_empty() {
+        return piece;
+    }
+    let mut joined = BytesMut::with_capacity(held.len().saturating_add(piece.len()));
+    joined.extend_from_slice(held);
+    joined.extend_from_slice(&piece);
+    joined.freeze()
+}
+
+/// Sends a piece as there is room for it, and gives back what is left once that is not more than `least`; `None` where nobody
+/// takes it any more.
+async fn push(
+    out: &mut SendStream<Bytes>,
+    mut piece: Bytes,
+    least: usize,
+) -> Result<Option<Bytes>, h2::Error> {
+    while piece.len() > least {
         out.reserve_capacity(piece.len());
         let Some(room) = poll_fn(|context| out.poll_capacity(context)).await else {
-            return Ok(false);
+            return Ok(None);
         };
         let room = room?.min(piece.len());
         out.send_data(piece.split_to(room), false)?;
     }
-    Ok(true)
+    Ok(Some(piece))
 }
 
 /// The head of an answer, without what HTTP/1.1 says of its connection (RFC 9113 8.2.2).
