@@ -9,7 +9,8 @@ import { text } from 'node:stream/consumers';
 import { chromium } from 'playwright-core';
 
 const { base, token, pictures, cases } = JSON.parse(await text(process.stdin));
-const LIMIT_MS = 60_000;
+const AGAIN_MS = 12_000;
+const LIMIT_MS = 150_000;
 // An image has more grey levels than a message on black.
 const LEAST_LEVELS = 12;
 
@@ -58,11 +59,18 @@ try {
     Object.assign(seen, { outside: [], failures: [], pdfs: [], statuses: {} });
     await page.goto(`${base}/viewer?StudyInstanceUIDs=${one.study}`);
     const started = Date.now();
+    let opened = started;
     if (one.open) await open(page, one.open);
     let sight = await look(page);
-    while (!enough(one.see, sight) && Date.now() - started < LIMIT_MS) {
+    while (!enough(one.see, sight, seen) && Date.now() - started < LIMIT_MS) {
       await page.waitForTimeout(500);
       await skipTour(page);
+      // A series that is opened before the viewer is ready stays closed: once more, from the beginning.
+      if (one.open && Date.now() - opened > AGAIN_MS) {
+        opened = Date.now();
+        await page.reload();
+        await open(page, one.open);
+      }
       sight = await look(page);
     }
     await page.waitForTimeout(500);
@@ -88,11 +96,11 @@ async function open(page, modality) {
   await thumbnail.dblclick();
 }
 
-function enough(see, { levels, videos, documents, drawings, texts }) {
+function enough(see, { levels, videos, documents, drawings, texts }, { pdfs }) {
   if (see === 'canvas') return levels > LEAST_LEVELS;
   if (see === 'drawing') return levels > LEAST_LEVELS && drawings > 0;
   if (see === 'video') return videos > 0;
-  if (see === 'document') return documents > 0;
+  if (see === 'document') return documents > 0 && pdfs.length > 0;
   return texts.includes(see);
 }
 
