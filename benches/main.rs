@@ -5,7 +5,7 @@
 //! - `names`: what it costs a store that its patient is new to the facility;
 //! - `servers [WORK…] [studies=N] [rounds=N]`: kura beside Orthanc and nginx; `scripts/bench` installs those and runs it where
 //!   nobody else can reach them. WORK is of `store`, `metadata`, `retrieve`, `frames`, `enhanced`, `render`, `fair`, `search`;
-//! - `servers-load upload|frames|study ADDRESS TOKEN`: load on a server that runs already, for a profiler;
+//! - `servers-load upload|small|frames|study ADDRESS TOKEN`: load on a server that runs already, for a profiler;
 //! - `timing`: whether an answer of 404 tells what is there.
 //!
 //! `docs/performance.md` holds the figures, and on what they were taken.

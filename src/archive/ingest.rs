@@ -6,6 +6,7 @@
 //! gone: parts that were complete are stored all the same, the one in flight leaves nothing behind (T52).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -392,14 +393,18 @@ impl Batch {
             }
         }
         if !packs.is_empty() {
-            self.record(&packs, in_packs).await?;
+            self.record(packs.into(), in_packs).await?;
         }
         failure.map_or(Ok(()), Err)
     }
 
     /// Makes the rows of durable packs durable and settles the outcomes.
-    async fn record(&mut self, packs: &[NewPack], staged: Vec<Vec<Staged>>) -> Result<()> {
-        let recorded = self.archive.index.record_batch(&self.grant, packs).await?;
+    async fn record(&mut self, packs: Arc<[NewPack]>, staged: Vec<Vec<Staged>>) -> Result<()> {
+        let recording = self
+            .archive
+            .index
+            .record_batch(&self.grant, Arc::clone(&packs));
+        let recorded = recording.await?;
         for (pack, (recorded, staged)) in packs.iter().zip(recorded.iter().zip(staged)) {
             tracing::debug!(study = %pack.study, instances = pack.instances.len(), bytes = pack.byte_count, "sealed");
             if !is_in_use(recorded) {

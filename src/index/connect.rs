@@ -14,12 +14,16 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr};
+use sea_orm::{
+    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
+};
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use super::row::failed;
+use super::timing;
 use crate::error::{Error, Kind, Result};
 
 /// SQLite serves any number of readers beside its one writer; each has a thread and a cache of its own.
@@ -66,6 +70,16 @@ pub(super) async fn both(url: &str) -> Result<(DatabaseConnection, DatabaseConne
     Err(Error::invalid(
         "the database URL begins neither with sqlite:// nor with postgres://",
     ))
+}
+
+/// A transaction that may write: from its first statement on it is the only one on SQLite.
+pub(super) async fn begin(writer: &DatabaseConnection) -> Result<DatabaseTransaction> {
+    let options = TransactionOptions {
+        // A deferred transaction that reads first fails at once when another process has written (stack.md 8).
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..Default::default()
+    };
+    timing::begun(writer.begin_with_options(options)).await
 }
 
 /// The file beside a SQLite file whose lock keeps the first start to one process; `None` for PostgreSQL, whose migrator

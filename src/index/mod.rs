@@ -50,6 +50,8 @@ pub struct Index {
     clock: Clock,
     /// How long a study has to be quiet before its packs are written anew, in seconds.
     repack_quiet_s: i64,
+    /// Writes what is stored.
+    recorder: batch::Recorder,
 }
 
 /// How long a study has to be quiet where nothing else is said.
@@ -67,12 +69,14 @@ impl Index {
         let (mut writer, mut reader) = connect::both(url).await?;
         timing::watch(&mut writer);
         timing::watch(&mut reader);
+        let recorder = batch::Recorder::start(&writer, &clock, REPACK_QUIET_S);
         let index = Self {
             writer,
             reader,
             lock: connect::lock_of(url),
             clock,
             repack_quiet_s: REPACK_QUIET_S,
+            recorder,
         };
         if index.schema_state().await? == SchemaState::Current {
             index.check_columns().await?;
@@ -84,6 +88,7 @@ impl Index {
     #[must_use]
     pub fn with_repack_quiet_s(mut self, seconds: u64) -> Self {
         self.repack_quiet_s = i64::try_from(seconds).unwrap_or(i64::MAX);
+        self.recorder = batch::Recorder::start(&self.writer, &self.clock, self.repack_quiet_s);
         self
     }
 
@@ -120,11 +125,6 @@ impl Index {
 
     /// A transaction that may write: from its first statement on it is the only one.
     async fn begin(&self) -> Result<sea_orm::DatabaseTransaction> {
-        let options = sea_orm::TransactionOptions {
-            // A deferred transaction that reads first fails at once when another process has written (stack.md 8).
-            sqlite_transaction_mode: Some(sea_orm::SqliteTransactionMode::Immediate),
-            ..Default::default()
-        };
-        timing::begun(self.writer.begin_with_options(options)).await
+        connect::begin(&self.writer).await
     }
 }

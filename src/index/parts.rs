@@ -11,7 +11,7 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query as Sql, SelectStatement};
+use sea_orm::sea_query::{Cond, Expr, ExprTrait, OnConflict, Query as Sql, SelectStatement};
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
 
 use super::columns;
@@ -24,6 +24,31 @@ const LENGTH: usize = 8;
 
 /// Pieces in one statement.
 const ROWS: usize = 256;
+
+/// Entries that one statement looks up: each is a key of its own to the planner.
+const LOOKED_UP: usize = 32;
+
+/// A row of one of the two tables: the kind, and a pair of texts.
+type Entry = (Kind, String, String);
+
+/// A table and the columns of its pair.
+struct Table {
+    name: &'static str,
+    first: &'static str,
+    second: &'static str,
+}
+
+const TEXTS: Table = Table {
+    name: "search_text",
+    first: "word",
+    second: "text",
+};
+
+const PIECES: Table = Table {
+    name: "search_piece",
+    first: "piece",
+    second: "word",
+};
 
 /// The kinds of text that are searched inside, as the database numbers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -156,48 +181,39 @@ pub(super) fn texts(attributes: &AttributeSet) -> Vec<(Kind, String)> {
 }
 
 /// Makes texts findable. They come in order: two transactions with the same texts wait for each other, not in a circle.
+/// What is there already is looked up first, all at once: most stores bring nothing new, and so write nothing here.
 pub(super) async fn add(
     tx: &DatabaseTransaction,
     owner: FacilityId,
     texts: &BTreeSet<(Kind, String)>,
 ) -> Result<()> {
-    let mut new_words: BTreeSet<(Kind, &str)> = BTreeSet::new();
-    for (kind, text) in texts {
-        let words = words(*kind, text);
-        if *kind == Kind::Name {
-            let Some(first) = words.first() else { continue };
-            let key = [
-                ("owner_facility_id", owner.0.into()),
-                ("kind", kind.as_number().into()),
-                ("word", (*first).into()),
-                ("text", text.as_str().into()),
-            ];
-            if is_there(tx, "search_text", key).await? {
-                continue;
-            }
-            let rows = words.iter().map(|&word| (word.to_owned(), text.clone()));
-            let rows: Vec<_> = rows.collect();
-            insert(tx, (owner, *kind), "search_text", ["word", "text"], &rows).await?;
-        }
-        new_words.extend(words.into_iter().map(|word| (*kind, word)));
-    }
-    for (kind, word) in new_words {
-        let key = [
-            ("owner_facility_id", owner.0.into()),
-            ("kind", kind.as_number().into()),
-            ("piece", cut(word).into()),
-            ("word", word.into()),
-        ];
-        if is_there(tx, "search_piece", key).await? {
-            continue;
-        }
-        let rows = pieces(word)
-            .into_iter()
-            .map(|piece| (piece, word.to_owned()));
-        let rows: Vec<_> = rows.collect();
-        insert(tx, (owner, kind), "search_piece", ["piece", "word"], &rows).await?;
-    }
-    Ok(())
+    // A text is there if it is under the first of its words, a word if it is under its first piece.
+    let first_word = |(kind, text): &(Kind, String)| {
+        let word = words(*kind, text).pop_first()?;
+        (*kind == Kind::Name).then(|| (*kind, word.to_owned(), text.clone()))
+    };
+    let wanted: BTreeSet<Entry> = texts.iter().filter_map(first_word).collect();
+    let there = those_there(tx, owner, &TEXTS, &wanted).await?;
+    let is_new = |text: &&(Kind, String)| first_word(text).is_none_or(|it| !there.contains(&it));
+    let new: Vec<&(Kind, String)> = texts.iter().filter(is_new).collect();
+    let names = new.iter().filter(|(kind, _)| *kind == Kind::Name);
+    let rows = names.flat_map(|(kind, text)| {
+        let words = words(*kind, text).into_iter();
+        words.map(|word| (*kind, word.to_owned(), text.clone()))
+    });
+    insert(tx, owner, &TEXTS, rows.collect()).await?;
+
+    let words = new.iter().flat_map(|(kind, text)| {
+        let words = words(*kind, text).into_iter();
+        words.map(|word| (*kind, cut(word), word.to_owned()))
+    });
+    let words: BTreeSet<Entry> = words.collect();
+    let there = those_there(tx, owner, &PIECES, &words).await?;
+    let rows = words.difference(&there).flat_map(|(kind, _, word)| {
+        let pieces = pieces(word).into_iter();
+        pieces.map(|piece| (*kind, piece, word.clone()))
+    });
+    insert(tx, owner, &PIECES, rows.collect()).await
 }
 
 /// The texts of a study whose row is there.
@@ -298,21 +314,58 @@ async fn is_there<const N: usize>(
     Ok(tx.query_one(&row).await.map_err(failed)?.is_some())
 }
 
-/// Adds rows that may be there: owner, kind, and a pair of texts each.
+/// Which of `entries` are there.
+async fn those_there(
+    tx: &DatabaseTransaction,
+    owner: FacilityId,
+    table: &Table,
+    entries: &BTreeSet<Entry>,
+) -> Result<BTreeSet<Entry>> {
+    let mut there = BTreeSet::new();
+    let entries: Vec<&Entry> = entries.iter().collect();
+    for chunk in entries.chunks(LOOKED_UP) {
+        let mut any = Cond::any();
+        for (kind, first, second) in chunk {
+            let key = Cond::all()
+                .add(Expr::col("owner_facility_id").eq(owner.0))
+                .add(Expr::col("kind").eq(kind.as_number()))
+                .add(Expr::col(table.first).eq(first.as_str()))
+                .add(Expr::col(table.second).eq(second.as_str()));
+            any = any.add(key);
+        }
+        let select = Sql::select()
+            .columns(["kind", table.first, table.second])
+            .from(table.name)
+            .cond_where(any)
+            .take();
+        for row in &tx.query_all(&select).await.map_err(failed)? {
+            let kind: i32 = get(row, "kind")?;
+            let kind = [Kind::Name, Kind::Number]
+                .into_iter()
+                .find(|it| it.as_number() == kind);
+            if let Some(kind) = kind {
+                there.insert((kind, get(row, table.first)?, get(row, table.second)?));
+            }
+        }
+    }
+    Ok(there)
+}
+
+/// Adds rows that may be there.
 async fn insert(
     tx: &DatabaseTransaction,
-    (owner, kind): (FacilityId, Kind),
-    table: &'static str,
-    columns: [&'static str; 2],
-    rows: &[(String, String)],
+    owner: FacilityId,
+    table: &Table,
+    rows: BTreeSet<Entry>,
 ) -> Result<()> {
+    let rows: Vec<Entry> = rows.into_iter().collect();
     for chunk in rows.chunks(ROWS) {
         let mut insert = Sql::insert();
         insert
-            .into_table(table)
-            .columns(["owner_facility_id", "kind", columns[0], columns[1]])
+            .into_table(table.name)
+            .columns(["owner_facility_id", "kind", table.first, table.second])
             .on_conflict(OnConflict::new().do_nothing().to_owned());
-        for (first, second) in chunk {
+        for (kind, first, second) in chunk {
             insert.values_panic([
                 owner.0.into(),
                 kind.as_number().into(),

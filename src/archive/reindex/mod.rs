@@ -10,6 +10,7 @@ mod load;
 mod plan;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -172,7 +173,12 @@ impl Reindex<'_, '_> {
         if packs.is_empty() {
             return Ok(());
         }
-        let recorded = self.archive.index.record_batch(self.grant, &packs).await?;
+        let packs: Arc<[NewPack]> = packs.into();
+        let recording = self
+            .archive
+            .index
+            .record_batch(self.grant, Arc::clone(&packs));
+        let recorded = recording.await?;
         for (pack, recorded) in packs.iter().zip(recorded) {
             for (new, what) in pack.instances.iter().zip(recorded) {
                 match what {

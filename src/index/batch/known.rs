@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sea_orm::sea_query::{Cond, Expr, ExprTrait, JoinType, Query, SelectStatement};
+use sea_orm::sea_query::{Cond, Expr, ExprTrait, JoinType, Query, SelectStatement, UnionType};
 use sea_orm::{ConnectionTrait, QueryResult};
 
 use crate::error::Result;
@@ -46,6 +46,9 @@ impl Held {
     }
 }
 
+/// The state of a UID under a tombstone, as the statement of [`among`] gives it.
+const ERASED: &str = "erased";
+
 /// Which of `uids` the facility knows.
 pub(super) async fn among<C: ConnectionTrait>(
     db: &C,
@@ -54,13 +57,15 @@ pub(super) async fn among<C: ConnectionTrait>(
 ) -> Result<HashMap<SopInstanceUid, Known>> {
     let mut known = HashMap::new();
     for chunk in uids.chunks(CHUNK) {
-        let rows = db.query_all(&held(owner, chunk)).await.map_err(failed)?;
-        for row in &rows {
-            known.insert(name(row)?, read(row)?);
-        }
-        let rows = db.query_all(&erased(owner, chunk)).await.map_err(failed)?;
-        for row in &rows {
-            known.insert(name(row)?, Known::Erased);
+        let mut there = held(owner, chunk);
+        there.union(UnionType::All, erased(owner, chunk));
+        for row in &db.query_all(&there).await.map_err(failed)? {
+            let what = read(row)?;
+            if what == Known::Erased {
+                known.insert(name(row)?, what);
+            } else {
+                known.entry(name(row)?).or_insert(what);
+            }
         }
     }
     Ok(known)
@@ -74,9 +79,10 @@ fn held(owner: FacilityId, uids: &[&SopInstanceUid]) -> SelectStatement {
     let study = Expr::col(("s", "study_id")).equals(("i", "study_id"));
     Query::select()
         .column(("u", "sop_instance_uid"))
+        .column(("i", "state"))
         .column(("s", "study_instance_uid"))
         .column(("r", "series_instance_uid"))
-        .columns(["instance_id", "digest", "state"].map(|column| ("i", column)))
+        .columns(["instance_id", "digest"].map(|column| ("i", column)))
         .from_as("instance_uid", "u")
         .join_as(JoinType::InnerJoin, "instance", "i", instance)
         .join_as(JoinType::InnerJoin, "series", "r", series)
@@ -86,9 +92,21 @@ fn held(owner: FacilityId, uids: &[&SopInstanceUid]) -> SelectStatement {
         .take()
 }
 
+/// Tombstones, in the columns of [`held`].
 fn erased(owner: FacilityId, uids: &[&SopInstanceUid]) -> SelectStatement {
-    Query::select()
+    let mut erased = Query::select();
+    erased
         .column("sop_instance_uid")
+        .expr(Expr::cust(format!("'{ERASED}'")));
+    for _ in [
+        "study_instance_uid",
+        "series_instance_uid",
+        "instance_id",
+        "digest",
+    ] {
+        erased.expr(Expr::cust("NULL"));
+    }
+    erased
         .from("tombstone")
         .and_where(Expr::col("owner_facility_id").eq(owner.0))
         .and_where(Expr::col("sop_instance_uid").is_in(uids.iter().map(|uid| uid.as_str())))
@@ -104,8 +122,10 @@ fn name(row: &QueryResult) -> Result<SopInstanceUid> {
 
 fn read(row: &QueryResult) -> Result<Known> {
     let state: String = get(row, "state")?;
-    if matches!(state.as_str(), "binned" | "rejected") {
-        return Ok(Known::InBin);
+    match state.as_str() {
+        ERASED => return Ok(Known::Erased),
+        "binned" | "rejected" => return Ok(Known::InBin),
+        _ => {}
     }
     Ok(Known::Live(Held {
         id: Some(InstanceId(get(row, "instance_id")?)),

@@ -1,20 +1,22 @@
 //! Recording a batch (architecture.md 7.1, schema.md 5.4): in one transaction patients, studies and series are made or
 //! found, instances are added or replaced, and the kept columns are brought up to date.
 //!
-//! `known` says what was there, `decide` what becomes of each, `patient` whose it is, `kept` holds the counts while the batch
-//! runs, `rows` writes, `replace` keeps what is replaced.
+//! `group` puts batches that come at the same time into one transaction; `known` says what was there, `decide` what becomes
+//! of each, `kept` holds the counts while the batch runs, `patient` says whose it is, `rows` writes, `replace` keeps what is
+//! replaced. Nothing is asked or written an instance at a time, nor a pack: the number of statements of a batch hardly
+//! depends on what it brings.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
 
 use super::jobs::{Again, enqueue, repack};
-use super::kept::count_studies;
-use super::record::{NewInstance, NewPack, Recorded, is_in_use};
+use super::kept::{count_studies, recount};
+use super::record::{NewInstance, NewPack, Recorded};
 use super::relocate::is_half_dead;
-use super::row::{failed, was_overtaken};
-use super::timing::commit;
+use super::row::failed;
 use super::{Index, parts, sweep};
 use crate::auth::StoreGrant;
 use crate::error::Result;
@@ -24,6 +26,7 @@ use crate::model::{
 };
 
 mod decide;
+mod group;
 mod kept;
 mod known;
 mod patient;
@@ -31,12 +34,10 @@ mod replace;
 mod rows;
 
 use decide::{Decided, decide, judge};
-use kept::KeptStudy;
+pub(super) use group::Recorder;
+use kept::{KeptStudy, Studies};
 use known::{Held, Known};
-
-/// How often a batch is begun that others overtake. Each time one of them has ended and made what this one wanted to make:
-/// a study, a series, a patient, an issuer, an instance. So one more than there are kinds of rows to make.
-const ATTEMPTS: u32 = 6;
+use rows::PackRows;
 
 /// What all statements of one batch share.
 struct Batch<'a> {
@@ -67,16 +68,25 @@ pub struct Candidate<'a> {
 /// An instance that a batch writes, under its key.
 type Fresh<'p> = (InstanceId, &'p NewInstance);
 
+/// What of a pack is written.
+struct InPack<'p> {
+    pack: &'p NewPack,
+    /// What is new.
+    new: Vec<Fresh<'p>>,
+    /// What takes the place of another.
+    replaced: Vec<Fresh<'p>>,
+}
+
 impl Index {
-    /// Records sealed packs, all instances in one transaction. The result has one list a pack, one outcome an instance,
-    /// in their order.
+    /// Records sealed packs, all instances in one transaction, which may be shared with what others store at the same time.
+    /// The result has one list a pack, one outcome an instance, in their order.
     ///
     /// The key of an instance is its owner and its SOP Instance UID (SH-1.2). The same UID with the same bytes in the
     /// same series is already there (T21). Other bytes in the same series are what the facility's policy says (T22); in
     /// another place they are a conflict under any policy. Inside of the batch the first wins (T36). What is in the bin or
     /// under a tombstone is refused (T37). The bytes of what is not taken stay in the pack as holes. A pack of which
-    /// nothing is new is not recorded at all, see [`is_in_use`]. A study and a series keep the attributes of the first
-    /// instance that came (Q72).
+    /// nothing is new is not recorded at all, see [`is_in_use`](super::record::is_in_use). A study and a series keep the
+    /// attributes of the first instance that came (Q72).
     ///
     /// # Errors
     /// `Kind::Unavailable` if the database is away or does not come to rest; `Kind::Conflict` if other processes kept storing
@@ -85,42 +95,9 @@ impl Index {
     pub async fn record_batch(
         &self,
         grant: &StoreGrant,
-        packs: &[NewPack],
+        packs: impl Into<Arc<[NewPack]>>,
     ) -> Result<Vec<Vec<Recorded>>> {
-        let mut attempt = 1;
-        loop {
-            match self.record_once(grant, packs).await {
-                Err(error) if attempt < ATTEMPTS && was_overtaken(&error) => attempt += 1,
-                recorded => return recorded,
-            }
-        }
-    }
-
-    async fn record_once(
-        &self,
-        grant: &StoreGrant,
-        packs: &[NewPack],
-    ) -> Result<Vec<Vec<Recorded>>> {
-        let tx = self.begin().await?;
-        let batch = Batch {
-            tx: &tx,
-            owner: grant.facility().id,
-            author: grant.author(),
-            policy: grant.facility().policy.on_conflict,
-            clock: &self.clock,
-            now: self.clock.now(),
-            repack_quiet_s: self.repack_quiet_s,
-        };
-        match batch.record(packs).await {
-            Ok(recorded) => {
-                commit(tx).await?;
-                Ok(recorded)
-            }
-            Err(error) => {
-                tx.rollback().await.ok();
-                Err(error)
-            }
-        }
+        self.recorder.record(grant.clone(), packs.into()).await
     }
 
     /// What would become of an object by what the caller's facility holds under its UID; `None` if nothing lies there.
@@ -188,8 +165,69 @@ impl Index {
 }
 
 impl Batch<'_> {
-    async fn record(&self, packs: &[NewPack]) -> Result<Vec<Vec<Recorded>>> {
-        self.hold(packs.iter().map(|pack| &pack.study)).await?;
+    async fn record(&self, packs: &[&NewPack]) -> Result<Vec<Vec<Recorded>>> {
+        // Each study is locked before anything is written, or made, and all in the same order: so transactions on PostgreSQL
+        // wait for each other and not in a circle. What all stores of a facility write comes last.
+        let mut studies = self
+            .find_studies(packs.iter().map(|pack| &pack.study))
+            .await?;
+        let decided = self.decide(packs).await?;
+        let in_use = || {
+            let both = packs.iter().copied().zip(&decided);
+            both.filter(|(_, decided)| decided.iter().any(|one| one.what.is_written()))
+        };
+        let mut fresh: Vec<InPack<'_>> = Vec::new();
+        for (pack, decided) in in_use() {
+            fresh.push(self.count(pack, decided, &mut studies));
+        }
+        let first = studies
+            .values()
+            .filter_map(|study| Some((study.id, study.first()?)));
+        let registrations = self.registrations(first).await?;
+        self.insert_studies(&studies, &registrations).await?;
+        let mut rows = PackRows::default();
+        for InPack {
+            pack,
+            new,
+            replaced,
+        } in &fresh
+        {
+            let held: Vec<Fresh<'_>> = new.iter().chain(replaced).copied().collect();
+            self.add_pack(&mut rows, pack, &studies[pack.study.as_str()], (new, &held))?;
+        }
+        self.insert_packs(rows).await?;
+        for InPack { pack, replaced, .. } in &fresh {
+            for one in replaced {
+                self.replace(pack, *one, &studies[pack.study.as_str()])
+                    .await?;
+            }
+        }
+        self.update_studies(&studies).await?;
+        for study in studies.values().filter(|study| study.was_replaced) {
+            recount(self.tx, (self.owner, study.id), None, study.version).await?;
+        }
+        let ids: Vec<PackId> = in_use().map(|(pack, _)| pack.pack_id).collect();
+        sweep::refuse_swept(self.tx, &ids).await?;
+        let changed = || studies.iter().filter(|(_, study)| study.is_touched);
+        for (uid, study) in changed() {
+            let mut of_study = in_use().filter(|(pack, _)| pack.study.as_str() == *uid);
+            let has_holes = of_study.any(|(pack, decided)| has_more_holes(pack, decided));
+            if has_holes || !study.is_made_at_once() {
+                self.ask_for_repack(study).await?;
+            }
+        }
+        let texts = changed().flat_map(|(_, study)| study.texts());
+        parts::add(self.tx, self.owner, &texts.collect()).await?;
+        let came = changed()
+            .map(|(_, study)| i64::from(!study.was_visible))
+            .sum();
+        count_studies(self.tx, self.owner, came).await?;
+        let what = |decided: &Vec<Decided>| decided.iter().map(|one| one.what).collect();
+        Ok(decided.iter().map(what).collect())
+    }
+
+    /// Decides about every instance.
+    async fn decide(&self, packs: &[&NewPack]) -> Result<Vec<Vec<Decided>>> {
         let uids: HashSet<&SopInstanceUid> = packs
             .iter()
             .flat_map(|pack| &pack.instances)
@@ -197,96 +235,41 @@ impl Batch<'_> {
             .collect();
         let uids: Vec<_> = uids.into_iter().collect();
         let mut known = known::among(self.tx, self.owner, &uids).await?;
-        let decided: Vec<Vec<Decided>> = packs
+        let decided = packs
             .iter()
-            .map(|pack| decide(pack, &mut known, self.policy))
-            .collect();
-        let recorded: Vec<Vec<Recorded>> = decided
-            .iter()
-            .map(|pack| pack.iter().map(|decided| decided.what).collect())
-            .collect();
-        let in_use = || {
-            let both = packs.iter().zip(&decided).zip(&recorded);
-            both.filter(|(_, outcomes)| is_in_use(outcomes))
-                .map(|(both, _)| both)
-        };
-        // Each study is locked or made before anything is written, all in the same order: so transactions on PostgreSQL
-        // wait for each other and not in a circle. What all stores of a facility write comes last.
-        let first: BTreeMap<&str, _> = in_use().rev().map(|it| (it.0.study.as_str(), it)).collect();
-        let mut studies: BTreeMap<&str, KeptStudy> = BTreeMap::new();
-        for (uid, (pack, decided)) in first {
-            studies.insert(uid, self.study(pack, decided).await?);
-        }
-        for (pack, decided) in in_use() {
-            if let Some(study) = studies.get_mut(pack.study.as_str()) {
-                self.pack(pack, decided, study).await?;
-            }
-        }
-        let mut came = 0;
-        for study in studies.values() {
-            came += self.keep(study).await?;
-        }
-        let ids: Vec<PackId> = in_use().map(|(pack, _)| pack.pack_id).collect();
-        sweep::refuse_swept(self.tx, &ids).await?;
-        for (uid, study) in &studies {
-            let mut of_study = in_use().filter(|(pack, _)| pack.study.as_str() == *uid);
-            let has_holes = of_study.any(|(pack, decided)| has_more_holes(pack, decided));
-            if has_holes || !study.is_made_at_once() {
-                self.ask_for_repack(study).await?;
-            }
-        }
-        let texts = studies
-            .values()
-            .flat_map(|study| study.texts.iter().cloned());
-        parts::add(self.tx, self.owner, &texts.collect()).await?;
-        count_studies(self.tx, self.owner, came).await?;
-        Ok(recorded)
+            .map(|pack| decide(pack, &mut known, self.policy));
+        Ok(decided.collect())
     }
 
-    /// Makes or finds the study of a pack. One of which everything was erased is made anew in its old row.
-    async fn study(&self, pack: &NewPack, decided: &[Decided]) -> Result<KeptStudy> {
-        let there = self.find_study(&pack.study).await?;
-        if let Some(study) = there.as_ref()
-            && !study.series.is_empty()
-        {
-            return Ok(there.expect("it is there"));
-        }
-        let first = fresh(pack, decided).next();
-        let (_, first) = first.expect("a pack of which nothing is new is not recorded");
-        let registration = self.registration(&first.attributes).await?;
-        match there {
-            Some(study) => self.refill_study(study, first, registration).await,
-            None => self.make_study(pack, first, registration).await,
-        }
-    }
-
-    /// Writes the rows of a pack of which something is new.
-    async fn pack(&self, pack: &NewPack, decided: &[Decided], study: &mut KeptStudy) -> Result<()> {
-        let mut new: Vec<Fresh<'_>> = Vec::new();
-        let mut replaced: Vec<Fresh<'_>> = Vec::new();
+    /// Counts what a pack brings to its study, which is made if it is not there, and gives each instance its key.
+    fn count<'p>(
+        &self,
+        pack: &'p NewPack,
+        decided: &'p [Decided],
+        studies: &mut Studies<'p>,
+    ) -> InPack<'p> {
+        let (mut new, mut replaced) = (Vec::new(), Vec::new());
         for (there, instance) in fresh(pack, decided) {
+            let study = studies.entry(pack.study.as_str());
+            let study = study.or_insert_with(|| KeptStudy::new(self.clock, instance));
+            study.touch(instance);
             if let Some(id) = there {
+                study.was_replaced = true;
                 replaced.push((id, instance));
                 continue;
             }
-            if !study.series.contains_key(&instance.series) {
-                let series = self.make_series(study, instance).await?;
-                study.add_series(&instance.series, series);
-            }
-            study.count(instance);
+            study.count(self.clock, instance);
             new.push((InstanceId(self.clock.new_id()), instance));
         }
-        let all: Vec<Fresh<'_>> = new.iter().chain(&replaced).copied().collect();
-        self.insert_pack(pack, &all, study).await?;
-        self.insert_instances(pack, &new, study).await?;
-        for one in replaced {
-            self.replace(pack, one, study).await?;
+        InPack {
+            pack,
+            new,
+            replaced,
         }
-        Ok(())
     }
 
     /// Asks for the packs of a study to be written anew once nothing more has come for a while (architecture.md 7.5).
-    async fn ask_for_repack(&self, study: &KeptStudy) -> Result<()> {
+    async fn ask_for_repack(&self, study: &KeptStudy<'_>) -> Result<()> {
         let next = repack(study.id, self.now, self.repack_quiet_s);
         let of_owner = (Some(self.owner), &next);
         enqueue(self.tx, self.clock, of_owner, Again::Move).await

@@ -44,7 +44,7 @@ impl Batch<'_> {
         &self,
         pack: &NewPack,
         new: Fresh<'_>,
-        study: &mut KeptStudy,
+        study: &KeptStudy<'_>,
     ) -> Result<()> {
         let (id, instance) = new;
         let series = study.series.get(&instance.series).map(|series| series.id);
@@ -81,7 +81,6 @@ impl Batch<'_> {
             .and_where(here)
             .take();
         self.execute(&update).await?;
-        study.was_replaced = true;
         Ok(())
     }
 }

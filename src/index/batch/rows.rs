@@ -1,14 +1,17 @@
-//! The rows of a batch.
+//! The rows of a batch: gathered for all its packs, then written table by table, many rows a statement.
+
+use std::collections::HashMap;
 
 use sea_orm::sea_query::{Expr, ExprTrait, InsertStatement, Query, Value};
 
-use super::kept::{KeptSeries, KeptStudy};
+use super::kept::{KeptSeries, KeptStudy, Row, Studies};
 use super::{Batch, Fresh};
 use crate::error::Result;
 use crate::index::record::{NewInstance, NewPack};
 use crate::index::row::signed;
 use crate::index::{columns, parts};
-use crate::model::{Level, RegistrationId, SeriesId, StudyId};
+use crate::model::{Level, RegistrationId, SeriesId, SeriesUid, StudyId};
+use crate::storage::Piece;
 
 /// Rows in one statement: far below the cap on bound parameters (32,766 on SQLite), and few enough that the statements
 /// which stay prepared are small.
@@ -27,6 +30,15 @@ impl NewRow {
             .map(|(column, value)| (column, Expr::from(value)))
             .unzip();
         Self { columns, values }
+    }
+
+    /// Adds columns.
+    fn and(mut self, fields: impl IntoIterator<Item = (&'static str, Expr)>) -> Self {
+        for (column, value) in fields {
+            self.columns.push(column);
+            self.values.push(value);
+        }
+        self
     }
 
     /// Adds the attributes of a level.
@@ -52,46 +64,68 @@ fn insert(table: &'static str, rows: Vec<NewRow>) -> InsertStatement {
     insert
 }
 
+/// The rows that the packs of a batch bring, by table.
+#[derive(Default)]
+pub(super) struct PackRows {
+    packs: Vec<NewRow>,
+    copies: Vec<NewRow>,
+    pieces: Vec<NewRow>,
+    instances: Vec<NewRow>,
+    uids: Vec<NewRow>,
+}
+
 impl Batch<'_> {
-    /// Makes the study of a pack with the attributes of its first instance.
-    pub(super) async fn make_study(
+    /// Writes the rows of the studies that are new, then those of their series that are.
+    pub(super) async fn insert_studies(
         &self,
-        pack: &NewPack,
+        studies: &Studies<'_>,
+        registrations: &HashMap<StudyId, RegistrationId>,
+    ) -> Result<()> {
+        let (mut rows, mut series) = (Vec::new(), Vec::new());
+        for (uid, study) in studies.iter().filter(|(_, study)| study.is_touched) {
+            let registration = registrations.get(&study.id).copied();
+            match study.row {
+                Row::There => {}
+                Row::Emptied(first) => self.refill_study(study, first, registration).await?,
+                Row::New(first) => rows.push(self.study(uid, study, first, registration)),
+            }
+            let new = study.series.iter();
+            series.extend(new.filter_map(|(uid, one)| self.series(uid, one, study)));
+        }
+        self.insert_all("study", rows).await?;
+        self.insert_all("series", series).await
+    }
+
+    fn study(
+        &self,
+        uid: &str,
+        study: &KeptStudy<'_>,
         first: &NewInstance,
         registration: Option<RegistrationId>,
-    ) -> Result<KeptStudy> {
-        let id = StudyId(self.clock.new_id());
-        let row = NewRow::new([
-            ("study_id", id.0.into()),
+    ) -> NewRow {
+        NewRow::new([
+            ("study_id", study.id.0.into()),
             ("owner_facility_id", self.owner.0.into()),
             ("registration_id", registration.map(|id| id.0).into()),
-            ("study_instance_uid", pack.study.as_str().into()),
+            ("study_instance_uid", uid.into()),
             ("name_key", parts::name_key(&first.attributes).into()),
-            ("series_count", 0_i32.into()),
-            ("instance_count", 0_i32.into()),
-            ("byte_count", 0_i64.into()),
-            ("modalities", "".into()),
-            ("sop_classes", "".into()),
-            ("class_mask", 0_i32.into()),
             ("sealed_count", 0_i32.into()),
-            ("study_version", 0_i32.into()),
+            ("study_version", study.version.into()),
             ("next_item", 0_i32.into()),
             ("first_stored_at", self.now.0.into()),
             ("last_stored_at", self.now.0.into()),
         ])
-        .with(Level::Study, first);
-        self.execute(&insert("study", vec![row])).await?;
-        let date = columns::study_date(&first.attributes);
-        Ok(KeptStudy::new(id, date, parts::texts(&first.attributes)))
+        .and(study.sum().values())
+        .with(Level::Study, first)
     }
 
     /// Makes a study of which everything was erased anew: its row has nothing but its UID.
-    pub(super) async fn refill_study(
+    async fn refill_study(
         &self,
-        study: KeptStudy,
+        study: &KeptStudy<'_>,
         first: &NewInstance,
         registration: Option<RegistrationId>,
-    ) -> Result<KeptStudy> {
+    ) -> Result<()> {
         let row = NewRow::new([
             ("registration_id", registration.map(|id| id.0).into()),
             ("name_key", parts::name_key(&first.attributes).into()),
@@ -103,121 +137,114 @@ impl Batch<'_> {
             .values(row.columns.into_iter().zip(row.values))
             .and_where(Expr::col("study_id").eq(study.id.0))
             .take();
-        self.execute(&refill).await?;
-        Ok(KeptStudy {
-            date: columns::study_date(&first.attributes),
-            texts: parts::texts(&first.attributes),
-            ..study
-        })
+        self.execute(&refill).await
     }
 
-    /// Makes a series with the attributes of its first instance.
-    pub(super) async fn make_series(
+    /// The row of a series, if it is new.
+    fn series(
         &self,
-        study: &KeptStudy,
-        first: &NewInstance,
-    ) -> Result<KeptSeries> {
-        let id = SeriesId(self.clock.new_id());
+        uid: &SeriesUid,
+        series: &KeptSeries<'_>,
+        study: &KeptStudy<'_>,
+    ) -> Option<NewRow> {
         let row = NewRow::new([
-            ("series_id", id.0.into()),
+            ("series_id", series.id.0.into()),
             ("study_id", study.id.0.into()),
             ("owner_facility_id", self.owner.0.into()),
-            ("series_instance_uid", first.series.as_str().into()),
+            ("series_instance_uid", uid.as_str().into()),
             ("study_date", study.date.as_str().into()),
-            ("class_mask", 0_i32.into()),
-            ("instance_count", 0_i32.into()),
-            ("byte_count", 0_i64.into()),
-            ("sop_classes", "".into()),
             ("is_sealed", false.into()),
             ("first_stored_at", self.now.0.into()),
         ])
-        .with(Level::Series, first);
-        self.execute(&insert("series", vec![row])).await?;
-        Ok(KeptSeries::new(id, first))
+        .and(series.kept.values());
+        Some(row.with(Level::Series, series.first?))
     }
 
-    /// Writes the pack, its copy and its metadata pieces.
-    pub(super) async fn insert_pack(
+    /// Brings the rows up to date that were there before.
+    pub(super) async fn update_studies(&self, studies: &Studies<'_>) -> Result<()> {
+        for study in studies.values().filter(|study| study.is_touched) {
+            let old = study.series.values();
+            for series in old.filter(|series| series.is_touched && series.first.is_none()) {
+                let update = Query::update()
+                    .table("series")
+                    .values(series.kept.values())
+                    .and_where(Expr::col("series_id").eq(series.id.0))
+                    .take();
+                self.execute(&update).await?;
+            }
+            if matches!(study.row, Row::New(_)) {
+                continue;
+            }
+            let update = Query::update()
+                .table("study")
+                .values(study.sum().values())
+                .value("study_version", study.version)
+                .value("last_stored_at", self.now.0)
+                .and_where(Expr::col("study_id").eq(study.id.0))
+                .take();
+            self.execute(&update).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds the rows of a pack, its copy, its metadata pieces, and of the instances of it that are new; `held` are all whose
+    /// bytes are used.
+    pub(super) fn add_pack(
         &self,
+        rows: &mut PackRows,
         pack: &NewPack,
-        fresh: &[Fresh<'_>],
-        study: &KeptStudy,
+        study: &KeptStudy<'_>,
+        (new, held): (&[Fresh<'_>], &[Fresh<'_>]),
     ) -> Result<()> {
-        let live: u64 = fresh.iter().map(|(_, new)| len(new)).sum();
-        let row = NewRow::new([
+        let live: u64 = held.iter().map(|(_, new)| len(new)).sum();
+        rows.packs.push(NewRow::new([
             ("pack_id", pack.pack_id.0.into()),
             ("study_id", study.id.0.into()),
             ("owner_facility_id", self.owner.0.into()),
             ("base_url", pack.base_url.as_str().into()),
-            (
-                "instance_count",
-                i32::try_from(fresh.len()).unwrap_or(i32::MAX).into(),
-            ),
+            ("instance_count", count(held.len()).into()),
             ("byte_count", signed(pack.byte_count)?.into()),
             ("live_bytes", signed(live)?.into()),
             ("metadata_bytes", signed(pack.metadata_bytes)?.into()),
             ("digest", pack.digest.to_vec().into()),
             ("sealed_at", self.now.0.into()),
-        ]);
-        self.execute(&insert("pack", vec![row])).await?;
-        let copy = NewRow::new([
+        ]));
+        rows.copies.push(NewRow::new([
             ("pack_id", pack.pack_id.0.into()),
             ("tier", "CLOUD".into()),
             ("object", pack.object.as_str().into()),
             ("metadata_object", pack.metadata_object.as_str().into()),
             ("state", "present".into()),
-        ]);
-        self.execute(&insert("pack_copy", vec![copy])).await?;
-        let mut pieces = Vec::with_capacity(pack.pieces.len());
+        ]));
         for piece in &pack.pieces {
             // A piece of which nothing was recorded is a hole, and its series may have no row.
-            let in_use = fresh.iter().any(|(_, new)| new.series == piece.series);
-            let Some(series) = study.series.get(&piece.series).filter(|_| in_use) else {
-                continue;
-            };
-            pieces.push(NewRow::new([
-                ("pack_id", pack.pack_id.0.into()),
-                ("series_id", series.id.0.into()),
-                ("piece_offset", signed(piece.range.start)?.into()),
-                (
-                    "piece_length",
-                    signed(piece.range.end.saturating_sub(piece.range.start))?.into(),
-                ),
-                ("inflated_length", signed(piece.inflated_len)?.into()),
-                ("crc32", i64::from(piece.crc32).into()),
-                (
-                    "instance_count",
-                    i32::try_from(piece.instance_count)
-                        .unwrap_or(i32::MAX)
-                        .into(),
-                ),
-            ]));
+            let in_use = held.iter().any(|(_, new)| new.series == piece.series);
+            if let Some(series) = study.series.get(&piece.series).filter(|_| in_use) {
+                rows.pieces.push(self::piece(pack, piece, series.id)?);
+            }
         }
-        self.insert_all("metadata_piece", pieces).await
-    }
-
-    /// Writes the new instances of a pack.
-    pub(super) async fn insert_instances(
-        &self,
-        pack: &NewPack,
-        fresh: &[Fresh<'_>],
-        study: &KeptStudy,
-    ) -> Result<()> {
-        let mut instances = Vec::with_capacity(fresh.len());
-        let mut uids = Vec::with_capacity(fresh.len());
-        for (id, new) in fresh {
+        for (id, new) in new {
             let series = study.series.get(&new.series);
             let series = series.expect("the series of a new instance was made").id;
-            instances.push(self.instance(pack, (*id, new), series, study)?);
-            uids.push(NewRow::new([
+            let instance = self.instance(pack, (*id, new), series, study)?;
+            rows.instances.push(instance);
+            rows.uids.push(NewRow::new([
                 ("owner_facility_id", self.owner.0.into()),
                 ("sop_instance_uid", new.instance.as_str().into()),
                 ("study_id", study.id.0.into()),
                 ("instance_id", id.0.into()),
             ]));
         }
-        self.insert_all("instance", instances).await?;
-        self.insert_all("instance_uid", uids).await
+        Ok(())
+    }
+
+    /// Writes the rows of all packs.
+    pub(super) async fn insert_packs(&self, rows: PackRows) -> Result<()> {
+        self.insert_all("pack", rows.packs).await?;
+        self.insert_all("pack_copy", rows.copies).await?;
+        self.insert_all("metadata_piece", rows.pieces).await?;
+        self.insert_all("instance", rows.instances).await?;
+        self.insert_all("instance_uid", rows.uids).await
     }
 
     /// The row of an instance.
@@ -226,7 +253,7 @@ impl Batch<'_> {
         pack: &NewPack,
         (id, new): Fresh<'_>,
         series: SeriesId,
-        study: &KeptStudy,
+        study: &KeptStudy<'_>,
     ) -> Result<NewRow> {
         let block = &new.meta.block;
         let json = &new.meta.json;
@@ -265,7 +292,8 @@ impl Batch<'_> {
         .with(Level::Instance, new))
     }
 
-    async fn insert_all(&self, table: &'static str, rows: Vec<NewRow>) -> Result<()> {
+    /// Writes rows of the same columns.
+    pub(super) async fn insert_all(&self, table: &'static str, rows: Vec<NewRow>) -> Result<()> {
         let mut rows = rows.into_iter();
         loop {
             let chunk: Vec<NewRow> = rows.by_ref().take(ROWS).collect();
@@ -275,6 +303,24 @@ impl Batch<'_> {
             self.execute(&insert(table, chunk)).await?;
         }
     }
+}
+
+/// The row of a metadata piece.
+fn piece(pack: &NewPack, piece: &Piece, series: SeriesId) -> Result<NewRow> {
+    let length = piece.range.end.saturating_sub(piece.range.start);
+    Ok(NewRow::new([
+        ("pack_id", pack.pack_id.0.into()),
+        ("series_id", series.0.into()),
+        ("piece_offset", signed(piece.range.start)?.into()),
+        ("piece_length", signed(length)?.into()),
+        ("inflated_length", signed(piece.inflated_len)?.into()),
+        ("crc32", i64::from(piece.crc32).into()),
+        ("instance_count", count(piece.instance_count).into()),
+    ]))
+}
+
+fn count(of: impl TryInto<i32>) -> i32 {
+    of.try_into().unwrap_or(i32::MAX)
 }
 
 fn len(new: &NewInstance) -> u64 {

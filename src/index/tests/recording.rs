@@ -227,7 +227,7 @@ async fn a_failed_batch_leaves_nothing() {
     let good = pack("1", vec![instance("1.1.1")]);
     let mut twice = pack("2", vec![instance("2.1.1")]);
     twice.pack_id = good.pack_id;
-    let failed = world.index.record_batch(&grant(&f), &[good, twice]).await;
+    let failed = world.index.record_batch(&grant(&f), [good, twice]).await;
     assert!(failed.is_err());
     assert!(
         column(&world.index, "SELECT study_instance_uid FROM study")
@@ -248,8 +248,8 @@ async fn two_batches_at_once_are_both_recorded() {
     let two = [pack("1", vec![instance("1.1.2")])];
     let grant = grant(&f);
     let both = tokio::join!(
-        world.index.record_batch(&grant, &one),
-        other.record_batch(&grant, &two)
+        world.index.record_batch(&grant, one),
+        other.record_batch(&grant, two)
     );
     assert_eq!(
         (both.0.unwrap(), both.1.unwrap()),

@@ -528,7 +528,7 @@ async fn two_who_delete_and_one_who_stores_at_the_same_time_agree() {
         let (one, two, stored) = tokio::join!(
             index.bin(&hanako, &all, &request),
             index.bin(&taro, &series, &request),
-            index.record_batch(&grant, &packs),
+            index.record_batch(&grant, packs),
         );
         let taken: Vec<Deletion> = [one, two].into_iter().flatten().collect();
         assert!(!taken.is_empty());

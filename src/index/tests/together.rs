@@ -28,7 +28,7 @@ async fn record_together(world: &World, batches: Vec<Vec<NewPack>>) -> Vec<Vec<V
     let grant = grant(&f);
     let indexes = processes(&world.url).await;
     let stores = indexes.iter().zip(&batches);
-    let stores = stores.map(|(index, packs)| index.record_batch(&grant, packs));
+    let stores = stores.map(|(index, packs)| index.record_batch(&grant, packs.as_slice()));
     let recorded = futures::future::join_all(stores).await;
     recorded.into_iter().map(Result::unwrap).collect()
 }
@@ -161,7 +161,7 @@ async fn a_database_that_stops_is_unavailable_and_comes_back_by_itself() {
     let grant = grant(&f);
     let away = tokio::join!(
         async { index.facilities().await.unwrap_err() },
-        async { index.record_batch(&grant, &packs).await.unwrap_err() },
+        async { index.record_batch(&grant, packs.clone()).await.unwrap_err() },
         async { index.health().await.unwrap_err() },
         async { Index::open(&url, clock()).await.unwrap_err() },
     );
@@ -169,7 +169,7 @@ async fn a_database_that_stops_is_unavailable_and_comes_back_by_itself() {
         assert_eq!(error.kind(), Kind::Unavailable, "{error:?}");
     }
     cluster.resume();
-    index.record_batch(&grant, &packs).await.unwrap();
+    index.record_batch(&grant, packs).await.unwrap();
     assert_eq!(index.facilities().await.unwrap().len(), 1);
     index.health().await.unwrap();
 }
