@@ -18,17 +18,11 @@ use std::sync::Arc;
 use opendal::{ErrorKind, Operator, services};
 
 use super::disk::Disk;
-use super::remote::{PART_BYTES, PARTS_IN_FLIGHT, Remote};
+use super::remote::Remote;
 use crate::{Error, Kind, Result};
 
 /// What this build can store into, as the error for anything else lists it.
 const OFFERED: &str = "fs:///absolute/folder, memory://, s3://bucket/prefix, azblob:// and gcs://";
-
-/// Bytes that go to a folder in one write. Smaller writes cost a thread hop each, larger ones only memory.
-const WRITE_BYTES: usize = 1 << 20;
-
-/// Writes in flight: one lands while the next fills. A pack being written so holds at most four times [`WRITE_BYTES`].
-const WRITES_IN_FLIGHT: usize = 2;
 
 /// An opened store, and how it wants to be used.
 pub(super) struct Backend {
@@ -37,10 +31,6 @@ pub(super) struct Backend {
     pub(super) disk: Option<Arc<Disk>>,
     /// Whether each call is a request over the network.
     pub(super) is_remote: bool,
-    /// Bytes of one write.
-    pub(super) write_bytes: usize,
-    /// Writes at the same time.
-    pub(super) writes_in_flight: usize,
 }
 
 impl Backend {
@@ -49,8 +39,6 @@ impl Backend {
             operator,
             disk: disk.map(Arc::new),
             is_remote: false,
-            write_bytes: WRITE_BYTES,
-            writes_in_flight: WRITES_IN_FLIGHT,
         }
     }
 
@@ -59,8 +47,6 @@ impl Backend {
             operator,
             disk: None,
             is_remote: true,
-            write_bytes: PART_BYTES,
-            writes_in_flight: PARTS_IN_FLIGHT,
         }
     }
 }
@@ -111,9 +97,7 @@ pub(super) async fn open(url: &str) -> Result<Backend> {
     let disk = blocking(move || Disk::open(&root))
         .await?
         .map_err(unusable)?;
-    let service = services::Fs::default()
-        .root(utf8(disk.root())?)
-        .atomic_write_dir(utf8(disk.temporary())?);
+    let service = services::Fs::default().root(utf8(disk.root())?);
     let operator = Operator::new(service).map_err(unusable)?;
     Ok(Backend::local(operator, Some(disk)))
 }

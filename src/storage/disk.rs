@@ -9,8 +9,8 @@
 //! └─ KST/2026/07/01/….pack
 //! ```
 //!
-//! opendal syncs a file before it renames it, but never a folder, so the new name could be gone after a power cut: the
-//! folder is synced here, and each folder above it whose own name is not yet known to be durable.
+//! A file is synced before it gets its name (`draft`), which could still be gone after a power cut: the folder is synced
+//! here, and each folder above it whose own name is not yet known to be durable.
 //!
 //! A process that dies leaves its temporary files. Their age says nothing (a transfer may last for hours), a lock does: the
 //! kernel gives it up with the process. So each process holds the lock of one slot, and whoever opens the store empties
@@ -116,21 +116,11 @@ impl Disk {
         Ok(removed)
     }
 
-    /// Removes what an unfinished write of `object` left in our slot. Names of objects are never used twice, so the last
-    /// part of the name, with which opendal begins the temporary name, is enough to know it by.
-    pub(super) fn remove_leftover(&self, object: &str) {
+    /// The file of an object in the making, in our slot. Names of objects are never used twice, and their last part is the
+    /// id of a pack, so that it is enough to tell them apart.
+    pub(super) fn draft_of(&self, object: &str) -> PathBuf {
         let base = object.rsplit('/').next().unwrap_or(object);
-        let Ok(files) = fs::read_dir(&self.temporary) else {
-            return;
-        };
-        for file in files.flatten() {
-            let name = file.file_name();
-            let rest = name.to_str().and_then(|name| name.strip_prefix(base));
-            if rest.is_some_and(|rest| rest.starts_with('.')) {
-                // What cannot be removed now goes when the slot is emptied.
-                fs::remove_file(file.path()).ok();
-            }
-        }
+        self.temporary.join(base)
     }
 }
 
@@ -219,18 +209,6 @@ mod tests {
         drop(first);
         let again = Disk::open(root.path()).unwrap();
         assert_eq!((again.temporary(), files(&lower)), (lower.as_path(), 0));
-    }
-
-    #[test]
-    fn only_the_leftovers_of_the_named_object_go() {
-        let root = tempfile::tempdir().unwrap();
-        let disk = Disk::open(root.path()).unwrap();
-        for name in ["1.pack.abc", "1.packs.abc", "11.pack.abc"] {
-            fs::write(disk.temporary().join(name), b"1").unwrap();
-        }
-        disk.remove_leftover("KST/2026/1.pack");
-        assert!(!disk.temporary().join("1.pack.abc").exists());
-        assert_eq!(files(disk.temporary()), 2);
     }
 
     #[test]

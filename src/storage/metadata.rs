@@ -34,6 +34,9 @@ use crate::{Error, Kind, Result};
 /// looks back 32 KiB, so a larger one would hardly be tighter.
 pub const BLOCK_BYTES: usize = 256 << 10;
 
+/// JSON that is packed on the spot: it takes less than to have it done elsewhere.
+const AT_ONCE_BYTES: usize = 8 << 10;
+
 /// The longest head that is kept: four times the longest that is read (16 MiB), for what JSON adds.
 pub const MAX_HEAD_BYTES: usize = 64 << 20;
 
@@ -168,8 +171,12 @@ impl SeriesHeads {
         self.crc.update(&json);
         let len = u64::try_from(json.len()).unwrap_or(u64::MAX);
         self.inflated_len = self.inflated_len.saturating_add(len);
-        // Some milliseconds a block: too long for a thread that serves requests.
-        let block = blocking(move || deflate_block(&json)).await??;
+        // Some milliseconds a full block: too long for a thread that serves requests.
+        let block = if json.len() <= AT_ONCE_BYTES {
+            deflate_block(&json)?
+        } else {
+            blocking(move || deflate_block(&json)).await??
+        };
         let packed = block.len();
         self.blocks.push(block);
         Ok(packed)

@@ -8,6 +8,7 @@ mod backend;
 pub mod digest;
 mod direct;
 mod disk;
+mod draft;
 pub mod footer;
 pub mod frame_table;
 pub mod gzip;

@@ -21,7 +21,16 @@ pub(super) fn layer() -> MetricsLayer<Timing> {
 
 /// Notes a read that opendal does not see; no length where it failed.
 pub(super) fn read(elapsed: Duration, length: Option<usize>) {
-    let operation = Operation::Read.into_static();
+    note(Operation::Read, elapsed, length);
+}
+
+/// Notes a write that opendal does not see, the flush that ends it included; no length where it failed.
+pub(super) fn wrote(elapsed: Duration, length: Option<usize>) {
+    note(Operation::Write, elapsed, length);
+}
+
+fn note(operation: Operation, elapsed: Duration, length: Option<usize>) {
+    let operation = operation.into_static();
     took(Port::Storage, operation, elapsed);
     match length {
         Some(length) => moved(operation, length as u64),

@@ -14,13 +14,13 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use opendal::{BufferStream, ErrorKind, Writer};
 use tokio::runtime::Handle;
-use tracing::{Instrument as _, debug_span};
 
 use super::backend::{self, Backend, blocking, read_failed, write_failed};
-use super::direct;
 use super::disk::TEMPORARY;
+use super::draft::{self, Draft};
 use super::place::BlobRef;
-use super::timing;
+use super::remote::{PART_BYTES, PARTS_IN_FLIGHT};
+use super::{direct, timing};
 use crate::model::Timestamp;
 use crate::{Error, Kind, Result};
 
@@ -61,38 +61,40 @@ impl Vault {
     /// Begins the object `object`, which nobody sees before [`Put::close`].
     ///
     /// # Errors
-    /// `Kind::Internal` for a name that is taken or is no name of an object, `Kind::Unavailable` if the store does not
-    /// answer.
+    /// `Kind::Internal` for what is no name of an object, or for one that is taken, if not now then when it is closed;
+    /// `Kind::Unavailable` if the store does not answer.
     pub async fn create(&self, object: &str) -> Result<Put> {
         check_name(object)?;
-        let Backend {
-            operator,
-            is_remote,
-            ..
-        } = &*self.0;
-        // A service that looks when the object is closed needs no request for it here.
-        let looks_itself = *is_remote && operator.info().capability().write_with_if_not_exists;
-        if !looks_itself && operator.exists(object).await.map_err(read_failed)? {
-            return Err(Error::new(
-                Kind::Internal,
-                "the name of an object was given twice",
-            ));
-        }
-        let writer = operator
-            .writer_with(object)
-            .chunk(self.0.write_bytes)
-            .concurrent(self.0.writes_in_flight)
-            .if_not_exists(looks_itself)
-            .await
-            .map_err(write_failed)?;
+        let writer = self.begin(object).await?;
         Ok(Put {
             vault: self.clone(),
             object: object.to_owned(),
             writer: Some(writer),
             written: 0,
-            has_failed: false,
-            is_unfinished: true,
         })
+    }
+
+    async fn begin(&self, object: &str) -> Result<Writing> {
+        let Backend {
+            operator,
+            disk,
+            is_remote,
+        } = &*self.0;
+        if let Some(disk) = disk {
+            return Ok(Writing::File(Draft::new(disk, object)));
+        }
+        // A service that looks when the object is closed needs no request for it here.
+        let looks_itself = *is_remote && operator.info().capability().write_with_if_not_exists;
+        if !looks_itself && operator.exists(object).await.map_err(read_failed)? {
+            return Err(draft::taken());
+        }
+        let writer = operator
+            .writer_with(object)
+            .chunk(PART_BYTES)
+            .concurrent(PARTS_IN_FLIGHT)
+            .if_not_exists(looks_itself)
+            .await;
+        Ok(Writing::Upload(writer.map_err(write_failed)?))
     }
 
     /// The bytes of `blob`, in slices of at most 128 KiB. Nothing is asked of the store before the stream is polled, and
@@ -403,13 +405,15 @@ async fn open(vault: &Vault, blob: &BlobRef) -> Result<BufferStream> {
 pub struct Put {
     vault: Vault,
     object: String,
-    /// Taken when the object is closed or aborted.
-    writer: Option<Writer>,
+    /// Taken when the object is closed or aborted, or a write failed.
+    writer: Option<Writing>,
     written: u64,
-    /// A write failed; nothing more is written.
-    has_failed: bool,
-    /// What was written may still lie about.
-    is_unfinished: bool,
+}
+
+/// Where it is written to.
+enum Writing {
+    File(Draft),
+    Upload(Writer),
 }
 
 impl Put {
@@ -429,13 +433,17 @@ impl Put {
     /// `Kind::Full` or `Kind::Unavailable`. A write is never repeated: after a failure the object is lost.
     pub async fn write(&mut self, bytes: Bytes) -> Result<()> {
         let len = bytes.len() as u64;
-        let writer = self.writer()?;
-        if let Err(cause) = writer.write(bytes).await {
-            self.has_failed = true;
-            return Err(write_failed(cause));
+        let written = match &mut self.writer {
+            Some(Writing::File(draft)) => draft.write(bytes).await,
+            Some(Writing::Upload(writer)) => writer.write(bytes).await.map_err(write_failed),
+            None => Err(lost()),
+        };
+        if written.is_ok() {
+            self.written = self.written.saturating_add(len);
+        } else {
+            self.give_up();
         }
-        self.written = self.written.saturating_add(len);
-        Ok(())
+        written
     }
 
     /// Makes the object whole, durable and visible; gives its length.
@@ -454,56 +462,57 @@ impl Put {
     /// together share one [`Vault::sync_dirs`].
     ///
     /// # Errors
-    /// `Kind::Full` or `Kind::Unavailable`; the object is then dropped.
+    /// `Kind::Full` or `Kind::Unavailable`, `Kind::Internal` for a name that is taken; the object is then dropped.
+    #[tracing::instrument(name = "storage seal", level = "debug", skip_all)]
     pub async fn close_unsynced(mut self) -> Result<u64> {
-        self.writer()?;
-        let Some(writer) = self.writer.take() else {
-            return Err(lost());
-        };
-        let sealing = debug_span!("storage seal");
-        let held = if self.vault.0.is_remote {
-            self.close_upload(writer).instrument(sealing).await
-        } else {
-            close_writer(writer).instrument(sealing).await
-        };
-        if held.as_ref().is_ok_and(|held| *held == self.written) {
-            self.is_unfinished = false;
-            return held;
+        match self.writer.take() {
+            Some(Writing::File(draft)) => draft.close().await.map(|()| self.written),
+            Some(Writing::Upload(writer)) => self.close_upload(writer).await,
+            None => Err(lost()),
         }
-        // It may have its name already, unless the name is that of another object.
-        if !held
-            .as_ref()
-            .is_err_and(|error| error.kind() == Kind::Internal)
-        {
-            self.vault.0.operator.delete(&self.object).await.ok();
-        }
-        held.and_then(|_| Err(lost()))
     }
 
     /// Completes an upload; gives the length of the object.
     async fn close_upload(&self, mut writer: Writer) -> Result<u64> {
-        match writer.close().await {
+        let failure = match writer.close().await {
             // Not every service says the length. Then it has checked it: the parts came with theirs.
-            Ok(metadata) if metadata.content_length() == 0 => Ok(self.written),
-            Ok(metadata) => Ok(metadata.content_length()),
+            Ok(metadata) if [0, self.written].contains(&metadata.content_length()) => {
+                return Ok(self.written);
+            }
+            Ok(_) => lost(),
             Err(cause) => {
                 writer.abort().await.ok();
-                Err(write_failed(cause))
+                write_failed(cause)
             }
+        };
+        // It may have its name already, unless the name is that of another object.
+        if failure.kind() != Kind::Internal {
+            self.vault.0.operator.delete(&self.object).await.ok();
         }
+        Err(failure)
     }
 
     /// Gives the object up.
     pub async fn abort(mut self) {
-        if let Some(mut writer) = self.writer.take() {
-            self.is_unfinished = writer.abort().await.is_err();
+        let mut writer = self.writer.take();
+        if let Some(Writing::Upload(upload)) = &mut writer
+            && upload.abort().await.is_err()
+        {
+            self.writer = writer;
+        } else if let Some(Writing::File(draft)) = writer {
+            draft.abort().await;
         }
     }
 
-    fn writer(&mut self) -> Result<&mut Writer> {
-        match &mut self.writer {
-            Some(writer) if !self.has_failed => Ok(writer),
-            _ => Err(lost()),
+    /// Lets go of what was written. A file goes by itself. The parts of an upload that nobody ends are kept and paid for:
+    /// this waits for nothing and is waited for by nobody; where the process ends first, a rule of the bucket has to clear
+    /// them away (docs/operations.md).
+    fn give_up(&mut self) {
+        if let Some(Writing::Upload(mut writer)) = self.writer.take()
+            && self.vault.0.is_remote
+            && let Ok(runtime) = Handle::try_current()
+        {
+            drop(runtime.spawn(async move { writer.abort().await }));
         }
     }
 }
@@ -512,33 +521,9 @@ fn lost() -> Error {
     Error::new(Kind::Unavailable, "the store did not take the bytes")
 }
 
-/// Closes `writer`; gives the length of what it wrote.
-///
-/// opendal calls `fsync` on the thread that polls it, which would stop every request of that thread for as long as the disk
-/// takes; so it is polled on one that may wait. Closes are as few as packs, so these threads do not run out.
-async fn close_writer(mut writer: Writer) -> Result<u64> {
-    let runtime = Handle::current();
-    let closed = blocking(move || runtime.block_on(writer.close())).await?;
-    Ok(closed.map_err(write_failed)?.content_length())
-}
-
 impl Drop for Put {
     fn drop(&mut self) {
-        let writer = self.writer.take();
-        if !self.is_unfinished {
-            return;
-        }
-        if let Some(disk) = &self.vault.0.disk {
-            // Closes the file first.
-            drop(writer);
-            disk.remove_leftover(&self.object);
-        } else if self.vault.0.is_remote
-            && let (Some(mut writer), Ok(runtime)) = (writer, Handle::try_current())
-        {
-            // The parts of an upload that nobody ends are kept and paid for. This waits for nothing and is waited for by
-            // nobody; where the process ends first, a rule of the bucket has to clear them away (docs/operations.md).
-            drop(runtime.spawn(async move { writer.abort().await }));
-        }
+        self.give_up();
     }
 }
 

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use sea_orm::{DatabaseConnection, DbBackend};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tracing::{Instrument as _, Span};
 
 use super::Batch;
 use crate::auth::StoreGrant;
@@ -47,6 +48,8 @@ struct Waiting {
     grant: StoreGrant,
     packs: Arc<[NewPack]>,
     answer: oneshot::Sender<Result<Outcomes>>,
+    /// Where it is traced.
+    span: Span,
 }
 
 impl Waiting {
@@ -94,7 +97,9 @@ impl Recorder {
                     // Released before the work: the next recorder waits for the next group.
                     let group = queue.lock().await.group().await;
                     let Some(group) = group else { break };
-                    book.record_group(group).await;
+                    // A transaction has many callers and one place in the traces: that of the first.
+                    let span = group.first().map_or_else(Span::none, |it| it.span.clone());
+                    book.record_group(group).instrument(span).await;
                 }
             }));
         }
@@ -113,6 +118,7 @@ impl Recorder {
             grant,
             packs,
             answer,
+            span: Span::current(),
         };
         self.0.send(waiting).await.map_err(|_| ended())?;
         recorded.await.map_err(|_| ended())?
@@ -245,5 +251,55 @@ impl Book {
             }
         }
         Ok(outcomes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::tests::world::{grant_of, instance, pack};
+
+    fn waiting(study: &str, instances: usize) -> Waiting {
+        let instances = (0..instances).map(|n| instance(&format!("{study}.1.{n}")));
+        Waiting {
+            grant: grant_of("F001"),
+            packs: [pack(study, instances.collect())].into(),
+            answer: oneshot::channel().0,
+            span: Span::none(),
+        }
+    }
+
+    /// Instances of the batches of each group that a queue gives.
+    async fn groups(batches: Vec<Waiting>) -> Vec<Vec<usize>> {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        for waiting in batches {
+            sender.send(waiting).await.unwrap();
+        }
+        drop(sender);
+        let mut queue = Queue {
+            receiver,
+            next: None,
+        };
+        let mut groups = Vec::new();
+        while let Some(group) = queue.group().await {
+            groups.push(group.iter().map(Waiting::instances).collect());
+        }
+        groups
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_one_group_unless_it_is_large_or_of_one_study() {
+        let studies = |from: usize, to: usize| (from..to).map(|n| waiting(&format!("1.{n}"), 1));
+        assert_eq!(groups(studies(0, 3).collect()).await, [[1, 1, 1]]);
+        let sizes: Vec<usize> = groups(studies(0, 40).collect())
+            .await
+            .iter()
+            .map(Vec::len)
+            .collect();
+        assert_eq!(sizes, [MOST, 40 - MOST]);
+        let large = vec![waiting("1", 1), waiting("2", 300), waiting("3", 2)];
+        assert_eq!(groups(large).await, [vec![1], vec![300], vec![2]]);
+        let again = vec![waiting("1", 1), waiting("2", 1), waiting("1", 2)];
+        assert_eq!(groups(again).await, [vec![1, 1], vec![2]]);
     }
 }

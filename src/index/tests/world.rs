@@ -155,6 +155,11 @@ pub(crate) fn grant(at: &Facility) -> StoreGrant {
     access(at, ALL).may_store_into_own().unwrap()
 }
 
+/// Leave to store into a facility that no database knows.
+pub(crate) fn grant_of(code: &str) -> StoreGrant {
+    person_of(code, ALL).may_store_into_own().unwrap()
+}
+
 /// A caller of a facility that no database knows.
 pub(crate) fn person_of(code: &str, scopes: &[Scope]) -> Access {
     let facility = Facility {
