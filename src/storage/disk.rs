@@ -22,6 +22,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use super::names::Names;
+
 /// The folder for what is being written; no object's name begins with it.
 pub(super) const TEMPORARY: &str = ".tmp";
 
@@ -35,6 +37,8 @@ pub(super) struct Disk {
     temporary: PathBuf,
     /// Folders, named from the root, whose own name is known to be durable. One a day and facility is added.
     durable: Mutex<BTreeSet<PathBuf>>,
+    /// Who waits for names to become durable.
+    names: Names,
     /// The lock of our slot; given up when this is dropped.
     _slot: File,
 }
@@ -49,6 +53,7 @@ impl Disk {
             root,
             temporary,
             durable: Mutex::default(),
+            names: Names::default(),
             _slot: slot,
         })
     }
@@ -62,8 +67,15 @@ impl Disk {
         &self.temporary
     }
 
+    pub(super) fn names(&self) -> &Names {
+        &self.names
+    }
+
     /// Makes the names of `objects` durable. Waits for the disk.
-    pub(super) fn sync_names(&self, objects: &[String]) -> io::Result<()> {
+    pub(super) fn sync_names<'a>(
+        &self,
+        objects: impl IntoIterator<Item = &'a String>,
+    ) -> io::Result<()> {
         let mut parents = BTreeSet::new();
         let mut fresh = BTreeSet::new();
         {

@@ -14,6 +14,7 @@ pub mod frame_table;
 pub mod gzip;
 pub mod inflate;
 pub mod metadata;
+mod names;
 pub mod pack;
 pub mod place;
 mod remote;

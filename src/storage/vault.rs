@@ -20,7 +20,7 @@ use super::disk::TEMPORARY;
 use super::draft::{self, Draft};
 use super::place::BlobRef;
 use super::remote::{PART_BYTES, PARTS_IN_FLIGHT};
-use super::{direct, timing};
+use super::{direct, names, timing};
 use crate::model::Timestamp;
 use crate::{Error, Kind, Result};
 
@@ -275,11 +275,8 @@ impl Vault {
         let Some(disk) = &self.0.disk else {
             return Ok(());
         };
-        let disk = Arc::clone(disk);
-        let objects: Vec<String> = objects.into_iter().map(str::to_owned).collect();
-        blocking(move || disk.sync_names(&objects))
-            .await?
-            .map_err(write_failed)
+        let objects = objects.into_iter().map(str::to_owned).collect();
+        names::sync(disk, objects).await?.map_err(write_failed)
     }
 
     /// Whether the store can be reached: one cheap call, which ends within seconds.
