@@ -262,7 +262,8 @@ mod tests {
 
     impl Seen {
         fn places_of(&self, owner: u8) -> usize {
-            self.has_place.iter().filter(|it| **it == owner).count()
+            let of = self.has_place.iter().map(|it| usize::from(*it == owner));
+            of.sum()
         }
 
         fn step(&mut self, turns: &mut Turns<u8>, share: usize, step: Step) {
