@@ -78,7 +78,7 @@ impl Archive {
     fn begin_ingest(&self, place: Option<Place>, grant: StoreGrant, options: Options) -> Ingest {
         let (feed, queue) = Feed::new();
         let batch = Batch {
-            archive: self.clone(),
+            archive: self.in_background(),
             grant,
             options,
             open: Vec::new(),

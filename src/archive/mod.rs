@@ -56,7 +56,7 @@ pub struct Archive {
     vault: Vault,
     clock: Clock,
     runtime: Handle,
-    /// Where stores run.
+    /// Where stores run, and whatever else viewers do not wait for.
     storing: Handle,
     bin_days: u32,
     limits: StoreLimits,
@@ -109,6 +109,17 @@ impl Archive {
     pub fn with_stores_on(mut self, storing: Handle) -> Self {
         self.storing = storing;
         self
+    }
+
+    /// The same archive for work that viewers do not wait for: it reads over connections of its own, and computes on the
+    /// threads of stores.
+    #[must_use]
+    pub fn in_background(&self) -> Self {
+        Self {
+            index: self.index.in_background(),
+            runtime: self.storing.clone(),
+            ..self.clone()
+        }
     }
 
     /// The limits of stores.

@@ -1,11 +1,11 @@
-//! Connections: those that write, those that read, and those on which a store looks up what there is: a viewer does not wait
-//! in one line with bulk uploads, nor for a connection that threads of lower priority serve.
+//! Connections: those that write, those that read, and those on which stores and jobs read: a viewer does not wait in one
+//! line with bulk uploads, nor for a connection that threads of lower priority serve.
 //!
 //! | | SQLite | PostgreSQL |
 //! | --- | --- | --- |
 //! | writers | one: the file has one at a time | [`PG_WRITERS`] |
 //! | readers | [`READERS`], `query_only` | [`PG_READERS`], `default_transaction_read_only` |
-//! | readers of stores | [`STORE_READERS`] | [`PG_STORE_READERS`] |
+//! | readers in the background | [`BACKGROUND_READERS`] | [`PG_BACKGROUND_READERS`] |
 //! | durable | WAL, `synchronous=FULL` | `synchronous_commit=on` |
 //! | waits at most | [`BUSY`] for another writer | [`LOCK_WAIT`] for a row, [`STATEMENT`] in all |
 //!
@@ -31,8 +31,8 @@ use crate::error::{Error, Kind, Result};
 /// SQLite serves any number of readers beside its one writer; each has a thread and a cache of its own.
 const READERS: u32 = 6;
 
-/// Look-ups of stores are short, and many.
-const STORE_READERS: u32 = 2;
+/// What stores and jobs look up is short.
+const BACKGROUND_READERS: u32 = 2;
 
 /// How long a statement waits for another process that writes (`kura import` beside `kura serve`).
 const BUSY: Duration = Duration::from_secs(10);
@@ -45,8 +45,8 @@ const PG_READERS: u32 = 10;
 /// connection waits for less than for the disk.
 const PG_WRITERS: u32 = 8;
 
-/// Those on which stores look things up.
-const PG_STORE_READERS: u32 = 4;
+/// Those on which stores and jobs read.
+const PG_BACKGROUND_READERS: u32 = 4;
 
 /// How long a request waits for a connection: a database that is away is said to be, while the caller still listens.
 const ACQUIRE: Duration = Duration::from_secs(5);
@@ -65,7 +65,7 @@ const SILENT: Duration = Duration::from_mins(1);
 pub(super) struct Connections {
     pub(super) writer: DatabaseConnection,
     pub(super) reader: DatabaseConnection,
-    pub(super) of_stores: DatabaseConnection,
+    pub(super) background: DatabaseConnection,
 }
 
 /// Opens them.
@@ -75,24 +75,26 @@ pub(super) async fn all(url: &str) -> Result<Connections> {
         // The writer comes first: it makes the file and its journal.
         let writer = sqlite(url, 1, "OFF").await?;
         drop(alone);
-        let (reader, of_stores) =
-            futures::try_join!(sqlite(url, READERS, "ON"), sqlite(url, STORE_READERS, "ON"))?;
-        return Ok(Connections {
-            writer,
-            reader,
-            of_stores,
-        });
-    }
-    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        let (writer, reader, of_stores) = futures::try_join!(
-            postgres(url, PG_WRITERS, "off"),
-            postgres(url, PG_READERS, "on"),
-            postgres(url, PG_STORE_READERS, "on")
+        let (reader, background) = futures::try_join!(
+            sqlite(url, READERS, "ON"),
+            sqlite(url, BACKGROUND_READERS, "ON")
         )?;
         return Ok(Connections {
             writer,
             reader,
-            of_stores,
+            background,
+        });
+    }
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        let (writer, reader, background) = futures::try_join!(
+            postgres(url, PG_WRITERS, "off"),
+            postgres(url, PG_READERS, "on"),
+            postgres(url, PG_BACKGROUND_READERS, "on")
+        )?;
+        return Ok(Connections {
+            writer,
+            reader,
+            background,
         });
     }
     Err(Error::invalid(

@@ -103,7 +103,7 @@ impl Index {
             .and_where(Expr::col("is_foreign").eq(false))
             .order_by("position", Order::Asc)
             .take();
-        let rows = self.of_stores.query_all(&own).await.map_err(failed)?;
+        let rows = self.reader.query_all(&own).await.map_err(failed)?;
         rows.iter().map(|row| get(row, "value")).collect()
     }
 
@@ -119,7 +119,7 @@ impl Index {
             .from("study")
             .and_where(Expr::col("owner_facility_id").eq(grant.facility().id.0))
             .take();
-        let row = self.of_stores.query_one(&all).await.map_err(failed)?;
+        let row = self.reader.query_one(&all).await.map_err(failed)?;
         let bytes = row
             .map(|row| get::<Option<i64>>(&row, "bytes"))
             .transpose()?;

@@ -111,7 +111,7 @@ impl Index {
         candidate: Candidate<'_>,
     ) -> Result<Option<Recorded>> {
         let owner = grant.facility().id;
-        let mut known = known::among(&self.of_stores, owner, &[candidate.instance]).await?;
+        let mut known = known::among(&self.reader, owner, &[candidate.instance]).await?;
         let Some(known) = known.remove(candidate.instance) else {
             return Ok(None);
         };
