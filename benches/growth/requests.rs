@@ -88,6 +88,8 @@ impl Logged {
             let Some(request) = line.split('"').nth(1) else {
                 continue;
             };
+            // Lines of some statuses are coloured.
+            let request = request.rsplit("[1m").next().unwrap_or_default();
             let (method, target) = request.split_once(' ').unwrap_or_default();
             *counts.entry(kind(method, target)).or_insert(0) += 1;
         }

@@ -70,11 +70,10 @@ async fn fill(data: &Arc<tempfile::TempDir>, studies: usize) {
     crate::harness::server::kura(data.path(), &words);
     let mut server = Server::start_on(Arc::clone(data));
     let token = server.reader("F001");
-    let pixels = [bytes::Bytes::from(vec![0; 128])];
     let asks = (0..studies).map(|study| {
         let uid = format!("1.2.392.200036.9116.2.6.1.48.1214245753.{study}");
         let files: Vec<_> = (0..SERIES * INSTANCES)
-            .map(|n| ct::of_series(&uid, n / INSTANCES + 1, n % INSTANCES + 1, &pixels))
+            .map(|n| ct::of_series(&uid, n / INSTANCES + 1, n % INSTANCES + 1))
             .collect();
         Ask {
             path: "/dicomweb/studies".to_owned(),
