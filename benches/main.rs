@@ -6,6 +6,8 @@
 //! - `servers [WORK…] [studies=N] [rounds=N]`: kura beside Orthanc and nginx; `scripts/bench` installs those and runs it where
 //!   nobody else can reach them. WORK is of `store`, `metadata`, `retrieve`, `frames`, `enhanced`, `render`, `fair`, `search`;
 //! - `servers-load upload|small|frames|study ADDRESS TOKEN`: load on a server that runs already, for a profiler;
+//! - `sizes [STUDIES]`: bytes and depth of each table and index, on SQLite and on PostgreSQL;
+//! - `requests`: requests to an object store, for studies of the usual kinds;
 //! - `timing`: whether an answer of 404 tells what is there.
 //!
 //! `docs/performance.md` holds the figures, and on what they were taken.
@@ -13,6 +15,7 @@
 use std::time::Duration;
 
 mod fill;
+mod growth;
 mod names;
 mod qido;
 mod servers;
@@ -44,11 +47,15 @@ fn main() -> std::process::ExitCode {
             servers::without_end(what, address, token).await;
             true
         }),
+        ["sizes", rest @ ..] => runtime.block_on(growth::sizes(rest)),
+        ["requests"] => runtime.block_on(growth::requests()),
         ["timing"] => runtime.block_on(timing::run()),
         // Run with all other benches and tests: nothing that takes minutes.
         [] => true,
         _ => {
-            eprintln!("what there is: qido [STUDIES] [postgres://…], names, servers, timing");
+            eprintln!(
+                "what there is: qido [STUDIES] [postgres://…], names, servers, sizes, requests, timing"
+            );
             false
         }
     };

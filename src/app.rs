@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::web;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::Archive;
@@ -29,12 +29,62 @@ use crate::worker::{self, Worker};
 /// What counts the process keeps is put in order this often, whether anybody reads it or not.
 const UPKEEP: Duration = Duration::from_secs(5);
 
+/// How much the threads that store and do jobs yield to those that answer viewers, as `nice` counts: while both have work,
+/// they get a tenth of a core; while nobody looks at anything, all there is.
+const BACKGROUND_YIELDS: i32 = 10;
+
+/// The threads on which stores and jobs run, with their waits for the disk: apart from those that answer, and yielding to them,
+/// so that a viewer does not wait behind the scan and the digest of what somebody else sends (docs/decisions/0027).
+#[derive(Debug)]
+struct BackgroundThreads(Option<Runtime>);
+
+impl BackgroundThreads {
+    fn start() -> Result<Self> {
+        tokio::runtime::Builder::new_multi_thread()
+            .thread_name("kura-background")
+            .on_thread_start(yield_to_others)
+            .enable_all()
+            .build()
+            .map(|runtime| Self(Some(runtime)))
+            .map_err(|e| {
+                Error::internal(
+                    "the threads for work in the background cannot be started",
+                    e,
+                )
+            })
+    }
+
+    fn handle(&self) -> Handle {
+        self.0
+            .as_ref()
+            .map_or_else(Handle::current, |it| it.handle().clone())
+    }
+}
+
+impl Drop for BackgroundThreads {
+    fn drop(&mut self) {
+        // A runtime that is dropped in another one panics, lest it wait there.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Lowers the priority of this thread. On Linux each thread has one of its own; elsewhere the process would be meant.
+fn yield_to_others() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, BACKGROUND_YIELDS) {
+        tracing::debug!(%error, "a thread in the background yields to nobody");
+    }
+}
+
 /// What a process has opened.
 #[derive(Debug)]
 pub struct App {
     config: Config,
     archive: Archive,
     key: LocalKey,
+    background: BackgroundThreads,
     /// Cancelled when the process is told to stop.
     stopping: CancellationToken,
 }
@@ -62,13 +112,16 @@ impl App {
             Some(path) => LocalKey::load(path)?,
             None => LocalKey::load_or_create(&config.data.join("local-key.pem"))?,
         };
+        let background = BackgroundThreads::start()?;
         let archive = Archive::new(index, vault, clock, Handle::current())
+            .with_stores_on(background.handle())
             .with_bin_days(config.storage.bin_days)
             .with_limits(config.limits.of_stores());
         Ok(Self {
             config,
             archive,
             key,
+            background,
             stopping: CancellationToken::new(),
         })
     }
@@ -209,9 +262,13 @@ impl App {
                 orphan_age_s: self.config.storage.orphan_age_s(),
                 export_folder: self.config.export.folder.clone(),
             };
-            Worker::new(self.archive.clone(), settings)
-                .run(self.stopping.clone())
-                .await;
+            let worker = Worker::new(self.archive.in_background(), settings);
+            let stopping = self.stopping.clone();
+            let working = self.background.handle();
+            let working = working.spawn(async move { worker.run(stopping).await });
+            if let Err(error) = working.await {
+                tracing::error!(%error, "due work is done no more until the next start");
+            }
         }
     }
 

@@ -1,9 +1,9 @@
 //! kura beside the servers that people use, and beside the limits of the machine: the same work on each, in turns, in one
 //! run. Times of a shared machine mean little; what one server does beside another in the same minute means something.
 
-mod client;
+pub(crate) mod client;
 mod contender;
-mod ct;
+pub(crate) mod ct;
 mod fair;
 mod load;
 mod read;
@@ -15,6 +15,7 @@ mod store;
 use bytes::Bytes;
 
 pub(crate) use self::load::without_end;
+pub(crate) use self::read::FRAMES;
 
 use self::contender::Contender;
 use self::report::Report;

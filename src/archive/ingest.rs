@@ -11,10 +11,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::Archive;
 use super::ingest_feed::Feed;
 pub use super::ingest_feed::Input;
 use super::ingest_part::{Part, Staged};
+use super::{Archive, Place};
 use crate::auth::StoreGrant;
 use crate::dicom::conformance::{CANNOT_UNDERSTAND, Checked, OUT_OF_RESOURCES, Refusal, TOO_LONG};
 use crate::dicom::store_response::StoreOutcome;
@@ -65,11 +65,20 @@ impl Ingest {
 }
 
 impl Archive {
+    /// Begins to store into the facility of `grant` what a caller sends; the place is taken until all is sealed.
+    pub fn ingest_at(&self, place: Place, grant: StoreGrant, options: Options) -> Ingest {
+        self.begin_ingest(Some(place), grant, options)
+    }
+
     /// Begins to store into the facility of `grant`.
     pub fn ingest(&self, grant: StoreGrant, options: Options) -> Ingest {
+        self.begin_ingest(None, grant, options)
+    }
+
+    fn begin_ingest(&self, place: Option<Place>, grant: StoreGrant, options: Options) -> Ingest {
         let (feed, queue) = Feed::new();
         let batch = Batch {
-            archive: self.clone(),
+            archive: self.in_background(),
             grant,
             options,
             open: Vec::new(),
@@ -82,7 +91,11 @@ impl Archive {
         };
         Ingest {
             feed,
-            task: self.spawn(batch.run(queue)),
+            task: self.spawn(async move {
+                let outcomes = batch.run(queue).await;
+                drop(place);
+                outcomes
+            }),
         }
     }
 }

@@ -5,6 +5,12 @@
 pub struct StoreLimits {
     /// Stores under way at a time.
     pub uploads: usize,
+    /// Stores of one facility under way at a time; a quarter of all where it is `None`.
+    pub uploads_per_facility: Option<usize>,
+    /// Stores that wait for their turn, of all facilities together.
+    pub uploads_waiting: usize,
+    /// How long a store waits for its turn, in seconds.
+    pub upload_wait_s: u64,
     /// The longest body of a request, in bytes, expanded; a facility's own rule wins.
     pub request_bytes: Option<u64>,
     /// The longest instance, in bytes; a facility's own rule wins.
@@ -24,6 +30,9 @@ impl Default for StoreLimits {
     fn default() -> Self {
         Self {
             uploads: 256,
+            uploads_per_facility: None,
+            uploads_waiting: 256,
+            upload_wait_s: 30,
             request_bytes: None,
             instance_bytes: None,
             expanded_bytes: 16 << 30,
@@ -31,5 +40,13 @@ impl Default for StoreLimits {
             parts: 100_000,
             open_packs: 8,
         }
+    }
+}
+
+impl StoreLimits {
+    /// The share of one facility in the places for stores.
+    pub fn share(&self) -> usize {
+        self.uploads_per_facility
+            .unwrap_or_else(|| self.uploads.div_ceil(4))
     }
 }

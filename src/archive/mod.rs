@@ -2,6 +2,7 @@
 //!
 //! `Archive` is what doors and concerns hold: the index, the vault and the clock, cheap to clone.
 
+mod admission;
 pub mod assemble;
 mod decoded;
 pub mod export;
@@ -23,6 +24,7 @@ pub mod shown;
 pub mod stamp;
 pub mod sweep;
 mod through;
+mod turns;
 pub mod verify;
 pub mod walk;
 
@@ -38,8 +40,10 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, Span, debug_span};
 
+use self::admission::Admission;
+pub use self::admission::Place;
 pub use self::limits::StoreLimits;
-use crate::auth::Access;
+use crate::auth::{Access, StoreGrant};
 use crate::error::{Error, Result};
 use crate::index::{Catalog, Index};
 use crate::model::Clock;
@@ -52,8 +56,11 @@ pub struct Archive {
     vault: Vault,
     clock: Clock,
     runtime: Handle,
+    /// Where stores run, and whatever else viewers do not wait for.
+    storing: Handle,
     bin_days: u32,
     limits: StoreLimits,
+    admission: Admission,
     /// Stores under way.
     stores: TaskTracker,
     /// A permit for each core: what computes takes one.
@@ -67,9 +74,11 @@ impl Archive {
             index,
             vault,
             clock,
+            storing: runtime.clone(),
             runtime,
             bin_days: remove::LEAST_BIN_DAYS,
             limits: StoreLimits::default(),
+            admission: Admission::new(&StoreLimits::default()),
             stores: TaskTracker::new(),
             cores: Arc::new(Semaphore::new(
                 thread::available_parallelism().map_or(1, NonZero::get),
@@ -89,13 +98,47 @@ impl Archive {
     /// The same archive with other limits of stores.
     #[must_use]
     pub fn with_limits(mut self, limits: StoreLimits) -> Self {
+        self.admission = Admission::new(&limits);
         self.limits = limits;
         self
+    }
+
+    /// The same archive whose stores run on other threads than the rest, so that the one can have less of the processor
+    /// than the other.
+    #[must_use]
+    pub fn with_stores_on(mut self, storing: Handle) -> Self {
+        self.storing = storing;
+        self
+    }
+
+    /// The same archive for work that viewers do not wait for: it reads over connections of its own, and computes on the
+    /// threads of stores.
+    #[must_use]
+    pub fn in_background(&self) -> Self {
+        Self {
+            index: self.index.in_background(),
+            runtime: self.storing.clone(),
+            ..self.clone()
+        }
     }
 
     /// The limits of stores.
     pub fn limits(&self) -> StoreLimits {
         self.limits
+    }
+
+    /// Leave to begin a store, at once or when it is the turn of the facility of `grant`. Whoever stores for callers asks for
+    /// it before it reads what they send.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` where too many wait already, and where the turn does not come in time.
+    pub async fn admit(&self, grant: &StoreGrant) -> Result<Place> {
+        self.admission.enter(grant.facility().id).await
+    }
+
+    /// Stores that were let in or wait for it.
+    pub fn stores_present(&self) -> usize {
+        self.admission.present()
     }
 
     /// Stores under way in this process. One whose client hung up counts until what was complete of it is sealed.
@@ -162,6 +205,6 @@ impl Archive {
         let request = Span::current();
         let work = async move { work.instrument(debug_span!("ingest")).await };
         self.stores
-            .spawn_on(work.instrument(request), &self.runtime)
+            .spawn_on(work.instrument(request), &self.storing)
     }
 }

@@ -123,6 +123,13 @@ fn check_limits(limits: &Limits) -> Result<()> {
     {
         Some((key, _)) => Err(wrong(key, "1 or more")),
         None => Ok(()),
+    }?;
+    match limits.uploads_per_facility {
+        Some(share) if share == 0 || share > limits.uploads => {
+            let takes = "1 to limits.uploads, of which it is one facility's share";
+            Err(wrong("limits.uploads_per_facility", takes))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -22,8 +22,14 @@ pub struct Limits {
     pub idle_timeout_s: u64,
     /// Requests under way at a time: 503 beyond it (S24).
     pub requests: usize,
-    /// Stores under way at a time, which each hold open packs: 503 beyond it (S24).
+    /// Stores under way at a time, which each hold open packs; those beyond it wait (S24).
     pub uploads: usize,
+    /// Stores of one facility under way at a time, a quarter of all where it is not set; those beyond it wait.
+    pub uploads_per_facility: Option<usize>,
+    /// Stores that wait for their turn: 503 beyond it (S24). None may, where it is 0.
+    pub uploads_waiting: usize,
+    /// Seconds that a store waits for its turn: 503 beyond it (S24).
+    pub upload_wait_s: u64,
     /// The longest body of a store, in bytes, expanded: 413 beyond it (S18, T12).
     pub request_bytes: Option<u64>,
     /// The longest instance, in bytes (T12).
@@ -49,6 +55,9 @@ impl Default for Limits {
             idle_timeout_s: 75,
             requests: request.requests,
             uploads: store.uploads,
+            uploads_per_facility: store.uploads_per_facility,
+            uploads_waiting: store.uploads_waiting,
+            upload_wait_s: store.upload_wait_s,
             request_bytes: store.request_bytes,
             instance_bytes: store.instance_bytes,
             expanded_bytes: store.expanded_bytes,
@@ -64,6 +73,9 @@ impl Limits {
     pub fn of_stores(&self) -> StoreLimits {
         StoreLimits {
             uploads: self.uploads,
+            uploads_per_facility: self.uploads_per_facility,
+            uploads_waiting: self.uploads_waiting,
+            upload_wait_s: self.upload_wait_s,
             request_bytes: self.request_bytes,
             instance_bytes: self.instance_bytes,
             expanded_bytes: self.expanded_bytes,
@@ -83,7 +95,7 @@ impl Limits {
     }
 
     /// The keys that may not be zero, with their values.
-    pub(super) fn counts(&self) -> [(&'static str, u64); 10] {
+    pub(super) fn counts(&self) -> [(&'static str, u64); 11] {
         let wide = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         [
             ("limits.request_line_bytes", wide(self.request_line_bytes)),
@@ -92,6 +104,7 @@ impl Limits {
             ("limits.idle_timeout_s", self.idle_timeout_s),
             ("limits.requests", wide(self.requests)),
             ("limits.uploads", wide(self.uploads)),
+            ("limits.upload_wait_s", self.upload_wait_s),
             ("limits.expanded_bytes", self.expanded_bytes),
             ("limits.body_idle_s", self.body_idle_s),
             ("limits.parts", wide(self.parts)),

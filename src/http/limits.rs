@@ -19,7 +19,8 @@ pub struct RequestLimits {
     pub request_line_bytes: usize,
     /// Names and values of all headers, in bytes.
     pub header_bytes: usize,
-    /// Requests under way at a time.
+    /// Requests under way at a time, those that store not counted: they have limits of their own, and wait where a viewer
+    /// must not.
     pub requests: usize,
 }
 
@@ -92,7 +93,11 @@ fn refusal(request: &ServiceRequest, state: &State) -> Option<HttpResponse> {
         ));
     }
     // The request itself is counted already.
-    if state.in_flight.count() > limits.requests && !request.path().starts_with("/health/") {
+    let others = state
+        .in_flight
+        .count()
+        .saturating_sub(state.archive.stores_present());
+    if others > limits.requests && !request.path().starts_with("/health/") {
         let error = Error::new(
             Kind::Unavailable,
             "too many requests are under way; try again in a moment",

@@ -294,10 +294,12 @@ async fn may_continue(
         request.headers().contains_key(COOKIE) && !request.headers().contains_key(AUTHORIZATION);
     if is_store && !has_session {
         let query = request.uri().query().unwrap_or_default();
-        let admitted = admit_store(gate, state, request.headers(), query).await;
-        if let Err(error) = admitted {
-            tracing::info!(kind = ?error.kind(), "a store was refused before its body");
-            return Err(error.error_response().into());
+        match admit_store(gate, state, request.headers(), query).await {
+            Ok(place) => drop(request.extensions_mut().insert(place)),
+            Err(error) => {
+                tracing::info!(kind = ?error.kind(), "a store was refused before its body");
+                return Err(error.error_response().into());
+            }
         }
     }
     Ok(request)

@@ -1,9 +1,11 @@
-//! Connections: those that write, and those that read.
+//! Connections: those that write, those that read, and those on which stores and jobs read: a viewer does not wait in one
+//! line with bulk uploads, nor for a connection that threads of lower priority serve.
 //!
 //! | | SQLite | PostgreSQL |
 //! | --- | --- | --- |
 //! | writers | one: the file has one at a time | [`PG_WRITERS`] |
 //! | readers | [`READERS`], `query_only` | [`PG_READERS`], `default_transaction_read_only` |
+//! | readers in the background | [`BACKGROUND_READERS`] | [`PG_BACKGROUND_READERS`] |
 //! | durable | WAL, `synchronous=FULL` | `synchronous_commit=on` |
 //! | waits at most | [`BUSY`] for another writer | [`LOCK_WAIT`] for a row, [`STATEMENT`] in all |
 //!
@@ -29,16 +31,22 @@ use crate::error::{Error, Kind, Result};
 /// SQLite serves any number of readers beside its one writer; each has a thread and a cache of its own.
 const READERS: u32 = 6;
 
+/// What stores and jobs look up is short.
+const BACKGROUND_READERS: u32 = 2;
+
 /// How long a statement waits for another process that writes (`kura import` beside `kura serve`).
 const BUSY: Duration = Duration::from_secs(10);
 
-/// Connections of one process to PostgreSQL that read. Each is a process of the server: with [`PG_WRITERS`] four
+/// Connections of one process to PostgreSQL that read. Each is a process of the server: with the others four
 /// replicas stay below the 100 that it allows by default.
-const PG_READERS: u32 = 14;
+const PG_READERS: u32 = 10;
 
 /// Connections of one process to PostgreSQL that write. A transaction is some tens of milliseconds; what waits for a
 /// connection waits for less than for the disk.
 const PG_WRITERS: u32 = 8;
+
+/// Those on which stores and jobs read.
+const PG_BACKGROUND_READERS: u32 = 4;
 
 /// How long a request waits for a connection: a database that is away is said to be, while the caller still listens.
 const ACQUIRE: Duration = Duration::from_secs(5);
@@ -52,20 +60,42 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// After this time the server ends a transaction whose client has gone silent, and gives up its locks.
 const SILENT: Duration = Duration::from_mins(1);
 
-/// Opens the connections that write and those that read.
-pub(super) async fn both(url: &str) -> Result<(DatabaseConnection, DatabaseConnection)> {
+/// The connections of a process, by what they are for.
+#[derive(Debug)]
+pub(super) struct Connections {
+    pub(super) writer: DatabaseConnection,
+    pub(super) reader: DatabaseConnection,
+    pub(super) background: DatabaseConnection,
+}
+
+/// Opens them.
+pub(super) async fn all(url: &str) -> Result<Connections> {
     if url.starts_with("sqlite:") {
         let alone = alone(lock_of(url).as_deref()).await?;
         // The writer comes first: it makes the file and its journal.
         let writer = sqlite(url, 1, "OFF").await?;
         drop(alone);
-        let reader = sqlite(url, READERS, "ON").await?;
-        return Ok((writer, reader));
+        let (reader, background) = futures::try_join!(
+            sqlite(url, READERS, "ON"),
+            sqlite(url, BACKGROUND_READERS, "ON")
+        )?;
+        return Ok(Connections {
+            writer,
+            reader,
+            background,
+        });
     }
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        let writer = postgres(url, PG_WRITERS, "off").await?;
-        let reader = postgres(url, PG_READERS, "on").await?;
-        return Ok((writer, reader));
+        let (writer, reader, background) = futures::try_join!(
+            postgres(url, PG_WRITERS, "off"),
+            postgres(url, PG_READERS, "on"),
+            postgres(url, PG_BACKGROUND_READERS, "on")
+        )?;
+        return Ok(Connections {
+            writer,
+            reader,
+            background,
+        });
     }
     Err(Error::invalid(
         "the database URL begins neither with sqlite:// nor with postgres://",
@@ -184,6 +214,9 @@ async fn postgres(
                 // "relation exists already, skipping" is nothing to log.
                 ("client_min_messages", "warning".to_owned()),
                 ("default_transaction_read_only", read_only.to_owned()),
+                // It compiles a statement for 300 ms that then runs for 10: the guard has a branch for every study that is
+                // hardly ever taken, and the planner counts it in full.
+                ("jit", "off".to_owned()),
                 ("statement_timeout", milliseconds(STATEMENT)),
                 ("lock_timeout", milliseconds(LOCK_WAIT)),
                 ("idle_in_transaction_session_timeout", milliseconds(SILENT)),

@@ -45,6 +45,8 @@ pub use remove::{Purged, Seen, Why};
 pub struct Index {
     writer: DatabaseConnection,
     reader: DatabaseConnection,
+    /// On which stores and jobs read, apart from viewers.
+    background: DatabaseConnection,
     /// Locked by the process that makes the tables of a SQLite file.
     lock: Option<PathBuf>,
     clock: Clock,
@@ -66,13 +68,19 @@ impl Index {
     /// `Kind::Invalid` for a URL of another kind, `Kind::Unavailable` if no connection can be made, `Kind::Internal` if
     /// the schema lacks a column.
     pub async fn open(url: &str, clock: Clock) -> Result<Self> {
-        let (mut writer, mut reader) = connect::both(url).await?;
+        let connect::Connections {
+            mut writer,
+            mut reader,
+            mut background,
+        } = Box::pin(connect::all(url)).await?;
         timing::watch(&mut writer);
         timing::watch(&mut reader);
+        timing::watch(&mut background);
         let recorder = batch::Recorder::start(&writer, &clock, REPACK_QUIET_S);
         let index = Self {
             writer,
             reader,
+            background,
             lock: connect::lock_of(url),
             clock,
             repack_quiet_s: REPACK_QUIET_S,
@@ -92,6 +100,15 @@ impl Index {
         self
     }
 
+    /// The same rows, read over the connections that viewers do not use.
+    #[must_use]
+    pub fn in_background(&self) -> Self {
+        Self {
+            reader: self.background.clone(),
+            ..self.clone()
+        }
+    }
+
     /// Whether the database answers.
     ///
     /// # Errors
@@ -106,6 +123,7 @@ impl Index {
     /// `Kind::Unavailable` if the database cannot be reached.
     pub async fn close(self) -> Result<()> {
         self.reader.close().await.map_err(row::failed)?;
+        self.background.close().await.map_err(row::failed)?;
         self.writer.close().await.map_err(row::failed)
     }
 

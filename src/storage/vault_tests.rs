@@ -167,7 +167,7 @@ async fn an_object_given_up_leaves_nothing() {
             if files_below(root.path()) == ["0.lock"] {
                 break;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         assert_eq!(files_below(root.path()), ["0.lock"], "{size}");
     }

@@ -65,7 +65,10 @@ pub static METRICS: &[Metric] = &[
     metric("kura_storage_errors_total", Counter, "operation", "operations of the object store that failed"),
     metric("kura_storage_seconds", Histogram, "operation", "how long an operation of the object store took"),
     metric("kura_store_instances_total", Counter, "outcome, reason", "instances by outcome (`stored`, `warning`, `refused`) and reason code of PS3.4"),
+    metric("kura_store_wait_seconds", Histogram, "", "how long a store waited for its turn before its body was read"),
+    metric("kura_stores_refused_total", Counter, "reason", "stores refused before their body was read: `full` (too many waited), `late` (its turn did not come in time)"),
     metric("kura_stores_under_way", Gauge, "", "stores that are arriving or being sealed"),
+    metric("kura_stores_waiting", Gauge, "", "stores that wait for their turn"),
 ];
 
 /// Upper bounds of the buckets of all histograms, in seconds.

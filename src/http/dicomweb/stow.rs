@@ -4,14 +4,15 @@ use std::pin::pin;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderMap};
-use actix_web::{HttpRequest, HttpResponse, post, web};
+use actix_web::http::header::{CONTENT_LENGTH, HeaderMap};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, post, web};
 use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::paths::StudyNames;
 use super::shapes::{Binary, Refused, Stored, StudyParams};
 use super::stow_data_sets;
+use crate::archive::Place;
 use crate::archive::assemble::Document;
 use crate::archive::ingest::{Ingest, Input, Options};
 use crate::auth::DicomWrite;
@@ -112,10 +113,6 @@ impl Plan {
         {
             return Err(too_long(limit));
         }
-        if state.archive.stores_under_way() >= limits.uploads {
-            let detail = "too many stores are under way; try again in a moment";
-            return Err(Error::new(Kind::Unavailable, detail));
-        }
         let limit = match coding {
             Coding::Identity => limit,
             Coding::Gzip | Coding::Zstd => {
@@ -130,7 +127,8 @@ impl Plan {
     }
 }
 
-/// Whether the store that a head announces would be let in, for a sender that waits with the body until it knows (T13).
+/// The place of the store that a head announces, for a sender that waits with the body until it is let in (T13). The request
+/// carries it to its handler.
 ///
 /// # Errors
 /// What the store would be refused with.
@@ -139,16 +137,12 @@ pub(in crate::http) async fn admit(
     state: &State,
     headers: &HeaderMap,
     query: &str,
-) -> Result<()> {
-    if !headers.contains_key(AUTHORIZATION) && headers.contains_key(COOKIE) {
-        // A session is looked at with the request itself; a browser, which alone has one, never waits like this.
-        return Ok(());
-    }
+) -> Result<Place> {
     let access = gate.access(headers).await?;
     let grant = access.may_store_into_own()?;
     data_sets::form(&Accept::of(headers, query), Count::Answer)?;
     Plan::of(headers, state, &grant)?;
-    Ok(())
+    state.archive.admit(&grant).await
 }
 
 async fn receive(
@@ -162,12 +156,17 @@ async fn receive(
     let grant: StoreGrant = caller.may_store_into_own()?;
     let answered = data_sets::form(accept, Count::Answer)?;
     let plan = Plan::of(request.headers(), kura, &grant)?;
+    let admitted = request.extensions_mut().remove::<Place>();
+    let place = match admitted {
+        Some(place) => place,
+        None => kura.archive.admit(&grant).await?,
+    };
     let urls = kura.urls(request);
     let options = Options {
         study: study.clone(),
         base_url: urls.root(),
     };
-    let mut ingest = kura.archive.ingest(grant, options);
+    let mut ingest = kura.archive.ingest_at(place, grant, options);
     let idle = Duration::from_secs(kura.archive.limits().body_idle_s);
     let body = Body::new(body, plan.coding, plan.limit, idle)?;
     let broken = match plan.form {

@@ -24,6 +24,7 @@ mod stored_search;
 mod stow;
 mod stow_data_sets;
 mod stow_rules;
+mod stow_turns;
 mod stow_wire;
 mod streams;
 mod wado;

@@ -99,7 +99,7 @@ async fn t10_a_bomb_is_refused_in_bounded_memory() {
 }
 
 /// Sends the head of a store that waits for leave; what is answered before a byte of the body.
-fn ask(server: &Server, headers: &str) -> (TcpStream, String) {
+pub(super) fn ask(server: &Server, headers: &str) -> (TcpStream, String) {
     let mut stream = TcpStream::connect(server.base.trim_start_matches("http://")).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(20)))
@@ -162,71 +162,6 @@ async fn t13_a_refused_store_does_not_travel() {
     let mut status = [0; 12];
     stream.read_exact(&mut status).unwrap();
     assert_eq!(&status, b"HTTP/1.1 200");
-}
-
-#[tokio::test]
-async fn s24_more_stores_than_fit_are_asked_to_come_again() {
-    let server = Server::start_set(&[("KURA_LIMITS__UPLOADS", "1")]);
-    let token = server.reader("F001");
-    let (media_type, body) = multipart::write(&[instance("1.2.3").file()]);
-    let headers = format!(
-        "Authorization: Bearer {token}\r\nContent-Type: {media_type}\r\nContent-Length: {}\r\n",
-        body.len()
-    );
-    let other = [instance("1.2.4").file()];
-    let started = std::time::Instant::now();
-    // Let in by its head is not yet under way: the other may come first, and then it is the first that is refused.
-    let (mut stream, refused) = loop {
-        assert!(started.elapsed() < Duration::from_secs(30));
-        let (mut stream, answer) = ask(&server, &headers);
-        if !answer.starts_with("HTTP/1.1 100") {
-            continue;
-        }
-        stream.write_all(&body[..200]).unwrap();
-        let answer = server.store(&token, &other).await;
-        if answer.status == 503 {
-            break (stream, answer);
-        }
-        assert_eq!(answer.status, 200);
-    };
-    assert_eq!(refused.header("retry-after"), "5");
-    assert_eq!(refused.json()["code"], "unavailable");
-    // Reading is not held up by it.
-    assert!(server.get("/studies", &token).await.status < 300);
-    stream.write_all(&body[200..]).unwrap();
-    let mut status = [0; 12];
-    stream.read_exact(&mut status).unwrap();
-    assert_eq!(&status, b"HTTP/1.1 200");
-    drop(stream);
-    let started = std::time::Instant::now();
-    while server.store(&token, &other).await.status == 503 {
-        assert!(started.elapsed() < Duration::from_secs(10));
-    }
-}
-
-#[tokio::test]
-async fn s24_more_requests_than_fit_are_asked_to_come_again() {
-    let server = Server::start_set(&[("KURA_LIMITS__REQUESTS", "1")]);
-    let token = server.reader("F001");
-    let (media_type, body) = multipart::write(&[instance("1.2.3").file()]);
-    let headers = format!(
-        "Authorization: Bearer {token}\r\nContent-Type: {media_type}\r\nContent-Length: {}\r\n",
-        body.len()
-    );
-    let (mut stream, _) = ask(&server, &headers);
-    stream.write_all(&body[..200]).unwrap();
-    let started = std::time::Instant::now();
-    let refused = loop {
-        let answer = server.get("/studies", &token).await;
-        if answer.status == 503 {
-            break answer;
-        }
-        assert!(started.elapsed() < Duration::from_secs(10));
-    };
-    assert_eq!(refused.header("retry-after"), "5");
-    assert_eq!(refused.header("content-type"), "application/problem+json");
-    assert_eq!(server.get("/health/live", "").await.status, 200);
-    drop(stream);
 }
 
 #[tokio::test]
