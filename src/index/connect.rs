@@ -22,6 +22,7 @@ use sqlx::Connection as _;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 
+use super::reader::Reader;
 use super::row::failed;
 use super::timing;
 use crate::error::{Error, Kind, Result};
@@ -53,19 +54,19 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 const SILENT: Duration = Duration::from_mins(1);
 
 /// Opens the connections that write and those that read.
-pub(super) async fn both(url: &str) -> Result<(DatabaseConnection, DatabaseConnection)> {
+pub(super) async fn both(url: &str) -> Result<(DatabaseConnection, Reader)> {
     if url.starts_with("sqlite:") {
         let alone = alone(lock_of(url).as_deref()).await?;
         // The writer comes first: it makes the file and its journal.
         let writer = sqlite(url, 1, "OFF").await?;
         drop(alone);
         let reader = sqlite(url, READERS, "ON").await?;
-        return Ok((writer, reader));
+        return Ok((writer, Reader::new(reader, READERS)));
     }
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         let writer = postgres(url, PG_WRITERS, "off").await?;
         let reader = postgres(url, PG_READERS, "on").await?;
-        return Ok((writer, reader));
+        return Ok((writer, Reader::new(reader, PG_READERS)));
     }
     Err(Error::invalid(
         "the database URL begins neither with sqlite:// nor with postgres://",
@@ -140,6 +141,8 @@ async fn sqlite(
     options
         .idle_timeout(None)
         .max_lifetime(None)
+        // A file does not go away as a server does; the question would be two more switches between threads.
+        .test_before_acquire(false)
         .map_sqlx_sqlite_opts(move |sqlite| {
             sqlite
                 .pragma("journal_mode", "WAL")

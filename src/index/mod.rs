@@ -7,8 +7,9 @@
 
 use std::path::PathBuf;
 
-use sea_orm::{DatabaseConnection, DbBackend, TransactionTrait};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, TransactionTrait as _};
 
+use self::reader::{Moment, Reader};
 use crate::error::Result;
 use crate::model::Clock;
 
@@ -23,6 +24,7 @@ pub mod jobs;
 mod kept;
 pub mod migrate;
 mod parts;
+mod reader;
 pub mod record;
 pub mod recount;
 pub mod relocate;
@@ -44,7 +46,7 @@ pub use remove::{Purged, Seen, Why};
 #[derive(Clone, Debug)]
 pub struct Index {
     writer: DatabaseConnection,
-    reader: DatabaseConnection,
+    reader: Reader,
     /// Locked by the process that makes the tables of a SQLite file.
     lock: Option<PathBuf>,
     clock: Clock,
@@ -66,9 +68,8 @@ impl Index {
     /// `Kind::Invalid` for a URL of another kind, `Kind::Unavailable` if no connection can be made, `Kind::Internal` if
     /// the schema lacks a column.
     pub async fn open(url: &str, clock: Clock) -> Result<Self> {
-        let (mut writer, mut reader) = connect::both(url).await?;
+        let (mut writer, reader) = connect::both(url).await?;
         timing::watch(&mut writer);
-        timing::watch(&mut reader);
         let recorder = batch::Recorder::start(&writer, &clock, REPACK_QUIET_S);
         let index = Self {
             writer,
@@ -110,7 +111,7 @@ impl Index {
     }
 
     /// A transaction that reads one moment of the database.
-    async fn moment(&self) -> Result<sea_orm::DatabaseTransaction> {
+    async fn moment(&self) -> Result<Moment> {
         let options = sea_orm::TransactionOptions {
             // On SQLite every transaction reads one moment.
             isolation_level: (self.reader.get_database_backend() == DbBackend::Postgres)
