@@ -171,6 +171,11 @@ async fn postgres(
     connections: u32,
     read_only: &'static str,
 ) -> Result<DatabaseConnection> {
+    let plans = if read_only == "on" {
+        "force_generic_plan"
+    } else {
+        "auto"
+    };
     if PgConnectOptions::from_str(url).is_err() {
         return Err(Error::invalid(
             "the database URL is none that PostgreSQL's clients read: postgres://user:password@host:5432/database",
@@ -187,6 +192,11 @@ async fn postgres(
                 // "relation exists already, skipping" is nothing to log.
                 ("client_min_messages", "warning".to_owned()),
                 ("default_transaction_read_only", read_only.to_owned()),
+                // A search takes longer to plan than to run. Each is written for one index, whatever its values: it is planned
+                // once for each connection that reads. What writes meets tables that grow under it.
+                ("plan_cache_mode", plans.to_owned()),
+                // Costs of plans for any value are guesses, and none of them is worth a compiler.
+                ("jit", "off".to_owned()),
                 ("statement_timeout", milliseconds(STATEMENT)),
                 ("lock_timeout", milliseconds(LOCK_WAIT)),
                 ("idle_in_transaction_session_timeout", milliseconds(SILENT)),

@@ -145,6 +145,13 @@ impl Drop for Reader {
     }
 }
 
+/// The length of an object; `None` where the disk has to be asked, or it is not there.
+pub(super) fn length_at_hand(disk: &Disk, object: &str) -> Option<u64> {
+    let file = open_at_hand(&disk.root().join(object))?;
+    let found = file.metadata().ok()?;
+    found.is_file().then_some(found.len())
+}
+
 /// Opens a file whose name the kernel has in memory. `None` where it would have to look at the disk, or cannot tell: whoever
 /// may wait finds out.
 #[cfg(target_os = "linux")]

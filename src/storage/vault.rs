@@ -174,6 +174,10 @@ impl Vault {
     /// # Errors
     /// `Kind::Unavailable` if the store does not answer.
     pub async fn find(&self, object: &str) -> Result<Option<u64>> {
+        let at_hand = self.0.disk.as_deref();
+        if let Some(len) = at_hand.and_then(|disk| direct::length_at_hand(disk, object)) {
+            return Ok(Some(len));
+        }
         match self.0.operator.stat(object).await {
             Ok(found) => Ok(Some(found.content_length())),
             Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),

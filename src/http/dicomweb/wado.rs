@@ -13,7 +13,7 @@ use super::shapes::{Files, InstanceParams, Refused, SeriesParams, StudyParams, V
 use super::zipped::{self, ZIP};
 use crate::archive::Archive;
 use crate::archive::guard::Pace;
-use crate::archive::stamp::Stamp;
+use crate::archive::stamp::{Outline, Stamp};
 use crate::archive::walk::Walk;
 use crate::auth::{Access, DicomRead, OfObject};
 use crate::dicom::query::decode::pairs;
@@ -140,6 +140,11 @@ async fn many(
     request: &HttpRequest,
     scope: Scope,
 ) -> Result<HttpResponse> {
+    if accept.is_any_syntax_of(DICOM)
+        && let Some(outline) = kura.archive.outline(&access, &scope).await?
+    {
+        return as_stored(access, kura, accept, request, scope, outline).await;
+    }
     let instances = kura.archive.walk(&access, scope.clone()).await?;
     let whole = [
         Offer::multipart(DICOM),
@@ -180,8 +185,32 @@ async fn many(
     let sending = Sending {
         instances: kura.archive.walk(&access, scope).await?,
         missing,
+        is_as_stored: false,
         sender: sender(kura, &access, request, accept, true),
     };
+    respond::multipart((request, &mut response), DICOM, sending.parts()).await
+}
+
+/// A study or series of which nothing is left out, each instance as it is stored (N50): no instance has to be looked at before
+/// the first of them goes out.
+async fn as_stored(
+    access: Arc<Access>,
+    kura: &Kura,
+    accept: &Accept,
+    request: &HttpRequest,
+    scope: Scope,
+    outline: Outline,
+) -> Result<HttpResponse> {
+    conditional::made_of(request, &outline.stamp);
+    let instances = kura.archive.walk_of(&access, scope, outline.instances);
+    let sending = Sending {
+        instances: instances.await?,
+        missing: BTreeSet::new(),
+        is_as_stored: true,
+        sender: sender(kura, &access, request, accept, true),
+    };
+    let mut response = HttpResponse::Ok();
+    respond::object_headers(&mut response);
     respond::multipart((request, &mut response), DICOM, sending.parts()).await
 }
 
@@ -261,6 +290,8 @@ async fn count_left_out(
 struct Sending {
     instances: Walk,
     missing: BTreeSet<String>,
+    /// Nothing but what is stored is wanted.
+    is_as_stored: bool,
     sender: Sender,
 }
 
@@ -276,6 +307,10 @@ impl Sending {
         while let Some(instance) = self.instances.next().await? {
             if self.missing.contains(&instance.blob().object) {
                 continue;
+            }
+            if self.is_as_stored {
+                let part = self.sender.part(Arc::new(instance), Form::Stored).await?;
+                return Ok(Some(part));
             }
             let Sender {
                 archive, accept, ..
