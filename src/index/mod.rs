@@ -7,7 +7,7 @@
 
 use std::path::PathBuf;
 
-use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, TransactionTrait as _};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend};
 
 use self::reader::{Moment, Reader};
 use crate::error::Result;
