@@ -75,11 +75,11 @@ impl Stamp {
 
 /// A study or series of which all is there: what may be known of it without a look at its instances.
 #[derive(Debug)]
-pub struct Outline {
+pub(super) struct Outline {
     /// Its content.
-    pub stamp: Stamp,
+    pub(super) stamp: Stamp,
     /// How many instances it has.
-    pub instances: u64,
+    pub(super) instances: u64,
 }
 
 impl Archive {
@@ -88,7 +88,11 @@ impl Archive {
     ///
     /// # Errors
     /// `Kind::Unavailable` if database or store do not answer.
-    pub async fn outline(&self, access: &Arc<Access>, scope: &Scope) -> Result<Option<Outline>> {
+    pub(super) async fn outline(
+        &self,
+        access: &Arc<Access>,
+        scope: &Scope,
+    ) -> Result<Option<Outline>> {
         let series = self.whole_series(access, scope).await?;
         let mut packs = BTreeSet::new();
         let mut instances = 0;

@@ -5,10 +5,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use futures::future;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
 use super::Archive;
+use super::stamp::Stamp;
 use crate::auth::Access;
 use crate::error::{Error, Kind, Result};
 use crate::index::catalog::{Cursor, Instance, Scope, Visible};
@@ -54,21 +56,22 @@ impl Archive {
         Ok(walk)
     }
 
-    /// Begins a walk over so many `instances`, with as few rows as it takes to begin.
+    /// Begins a walk over a study or series of which all is there, with what it is made of, by as few rows as it takes to
+    /// begin; `None` where that has to be found out instance by instance.
     ///
     /// # Errors
     /// As [`Archive::walk`].
-    pub async fn walk_of(
+    pub async fn walk_of_whole(
         &self,
         access: &Arc<Access>,
         scope: Scope,
-        instances: u64,
-    ) -> Result<Walk> {
-        let mut walk = self.begin_walk(access, scope, FIRST).await?;
-        if walk.after.is_some() {
-            walk.due = instances.saturating_sub(walk.page.len() as u64);
+    ) -> Result<Option<(Stamp, Walk)>> {
+        let begun = self.begin_walk(access, scope.clone(), FIRST);
+        let (outline, mut walk) = future::try_join(self.outline(access, &scope), begun).await?;
+        if let (Some(outline), Some(_)) = (&outline, &walk.after) {
+            walk.due = outline.instances.saturating_sub(walk.page.len() as u64);
         }
-        Ok(walk)
+        Ok(outline.map(|outline| (outline.stamp, walk)))
     }
 
     async fn begin_walk(&self, access: &Arc<Access>, scope: Scope, limit: u64) -> Result<Walk> {

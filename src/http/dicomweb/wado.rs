@@ -13,7 +13,7 @@ use super::shapes::{Files, InstanceParams, Refused, SeriesParams, StudyParams, V
 use super::zipped::{self, ZIP};
 use crate::archive::Archive;
 use crate::archive::guard::Pace;
-use crate::archive::stamp::{Outline, Stamp};
+use crate::archive::stamp::Stamp;
 use crate::archive::walk::Walk;
 use crate::auth::{Access, DicomRead, OfObject};
 use crate::dicom::query::decode::pairs;
@@ -141,9 +141,9 @@ async fn many(
     scope: Scope,
 ) -> Result<HttpResponse> {
     if accept.is_any_syntax_of(DICOM)
-        && let Some(outline) = kura.archive.outline(&access, &scope).await?
+        && let Some(whole) = kura.archive.walk_of_whole(&access, scope.clone()).await?
     {
-        return as_stored(access, kura, accept, request, scope, outline).await;
+        return as_stored(&access, kura, accept, request, whole).await;
     }
     let instances = kura.archive.walk(&access, scope.clone()).await?;
     let whole = [
@@ -194,20 +194,18 @@ async fn many(
 /// A study or series of which nothing is left out, each instance as it is stored (N50): no instance has to be looked at before
 /// the first of them goes out.
 async fn as_stored(
-    access: Arc<Access>,
+    access: &Arc<Access>,
     kura: &Kura,
     accept: &Accept,
     request: &HttpRequest,
-    scope: Scope,
-    outline: Outline,
+    (stamp, instances): (Stamp, Walk),
 ) -> Result<HttpResponse> {
-    conditional::made_of(request, &outline.stamp);
-    let instances = kura.archive.walk_of(&access, scope, outline.instances);
+    conditional::made_of(request, &stamp);
     let sending = Sending {
-        instances: instances.await?,
+        instances,
         missing: BTreeSet::new(),
         is_as_stored: true,
-        sender: sender(kura, &access, request, accept, true),
+        sender: sender(kura, access, request, accept, true),
     };
     let mut response = HttpResponse::Ok();
     respond::object_headers(&mut response);
