@@ -1,5 +1,6 @@
 //! What an answer is made of, in a few bytes: equal as long as what the caller may see of it is (dicomweb.md C01).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -7,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::Archive;
 use crate::auth::Access;
 use crate::error::{Kind, Result};
-use crate::index::catalog::{Instance, Scope, SeriesPieces};
+use crate::index::catalog::{Instance, Scope, SeriesPieces, Visible};
 use crate::model::Timestamp;
 
 /// The content behind an answer.
@@ -72,7 +73,63 @@ impl Stamp {
     }
 }
 
+/// A study or series of which all is there: what may be known of it without a look at its instances.
+#[derive(Debug)]
+pub(super) struct Outline {
+    /// Its content.
+    pub(super) stamp: Stamp,
+    /// How many instances it has.
+    pub(super) instances: u64,
+}
+
 impl Archive {
+    /// What `scope` names, in a few rows for thousands of instances; `None` where that does not tell all of it: a stored object
+    /// is missing, or the metadata pieces hold other heads beside those of its instances, or nothing is visible.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if database or store do not answer.
+    pub(super) async fn outline(
+        &self,
+        access: &Arc<Access>,
+        scope: &Scope,
+    ) -> Result<Option<Outline>> {
+        let series = self.whole_series(access, scope).await?;
+        let mut packs = BTreeSet::new();
+        let mut instances = 0;
+        let mut stamp = Stamp::nothing();
+        for series in &series {
+            stamp.add_pieces(series);
+            instances += u64::from(series.live_count);
+            packs.extend(series.pieces.iter().map(|piece| piece.pack.as_str()));
+        }
+        for pack in packs {
+            if self.vault.find(pack).await?.is_none() {
+                return Ok(None);
+            }
+        }
+        Ok((!series.is_empty()).then_some(Outline { stamp, instances }))
+    }
+
+    /// The series of a study or of a series, if their metadata pieces hold the heads of their instances and no others.
+    async fn whole_series(
+        &self,
+        access: &Arc<Access>,
+        scope: &Scope,
+    ) -> Result<Vec<Visible<SeriesPieces>>> {
+        if scope.instance.is_some() {
+            return Ok(Vec::new());
+        }
+        match self.catalog(access).pieces(scope).await {
+            Ok(series) if series.iter().all(|series| series.is_whole()) => Ok(series),
+            Ok(_) => Ok(Vec::new()),
+            // Who may read no piece is told by the walk.
+            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Forbidden) => {
+                Ok(Vec::new())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// The content of what `scope` names, as the caller may see it.
     ///
     /// Where the metadata pieces of every series hold the heads of its instances and no others, they stand for them: a few
@@ -82,21 +139,12 @@ impl Archive {
     /// `Kind::NotFound`, `Kind::Forbidden` as the catalog decides.
     pub async fn stamp(&self, access: &Arc<Access>, scope: &Scope) -> Result<Stamp> {
         let mut stamp = Stamp::nothing();
-        if scope.instance.is_none() {
-            let series = match self.catalog(access).pieces(scope).await {
-                Ok(series) => series,
-                // Who may read no piece is told by the walk.
-                Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Forbidden) => {
-                    Vec::new()
-                }
-                Err(error) => return Err(error),
-            };
-            if !series.is_empty() && series.iter().all(|series| series.is_whole()) {
-                for series in &series {
-                    stamp.add_pieces(series);
-                }
-                return Ok(stamp);
+        let series = self.whole_series(access, scope).await?;
+        if !series.is_empty() {
+            for series in &series {
+                stamp.add_pieces(series);
             }
+            return Ok(stamp);
         }
         let mut walk = self.walk(access, scope.clone()).await?;
         let mut last = None;

@@ -6,6 +6,7 @@ use jsonwebtoken::jwk::{
     AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, KeyOperations, PublicKeyUse,
 };
 use jsonwebtoken::{Algorithm, DecodingKey};
+use sha2::{Digest as _, Sha256};
 
 use super::provider::Provider;
 use super::scope::ScopeSet;
@@ -130,6 +131,8 @@ pub struct KeySet(Vec<Key>);
 #[derive(Clone, Debug)]
 pub(super) struct Key {
     kid: Option<String>,
+    /// SHA-256 of all that its set says of it.
+    digest: [u8; 32],
     /// What the key itself can have signed. A token's `alg` chooses among these and never beyond.
     algorithms: Vec<Algorithm>,
     pub(super) decoding: DecodingKey,
@@ -138,6 +141,11 @@ pub(super) struct Key {
 impl Key {
     pub(super) fn is_named(&self, kid: Option<&str>) -> bool {
         kid.is_some() && self.kid.as_deref() == kid
+    }
+
+    /// What tells it from every other key.
+    pub(super) fn digest(&self) -> &[u8; 32] {
+        &self.digest
     }
 
     pub(super) fn signs_with(&self, algorithm: Algorithm) -> bool {
@@ -192,6 +200,7 @@ fn usable(jwk: &Jwk) -> Option<Key> {
     }
     Some(Key {
         kid: common.key_id.clone(),
+        digest: Sha256::digest(serde_json::to_vec(jwk).ok()?).into(),
         algorithms,
         decoding: DecodingKey::from_jwk(jwk).ok()?,
     })

@@ -10,6 +10,7 @@ pub mod issued;
 pub mod issuer;
 pub mod kept;
 pub mod keys;
+mod known;
 pub mod provider;
 #[cfg(test)]
 mod provider_tests;

@@ -24,6 +24,7 @@ use sqlx::Connection as _;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 
+use super::reader::Reader;
 use super::row::failed;
 use super::timing;
 use crate::error::{Error, Kind, Result};
@@ -64,8 +65,8 @@ const SILENT: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(super) struct Connections {
     pub(super) writer: DatabaseConnection,
-    pub(super) reader: DatabaseConnection,
-    pub(super) background: DatabaseConnection,
+    pub(super) reader: Reader,
+    pub(super) background: Reader,
 }
 
 /// Opens them.
@@ -81,8 +82,8 @@ pub(super) async fn all(url: &str) -> Result<Connections> {
         )?;
         return Ok(Connections {
             writer,
-            reader,
-            background,
+            reader: Reader::new(reader, READERS),
+            background: Reader::new(background, BACKGROUND_READERS),
         });
     }
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
@@ -93,8 +94,8 @@ pub(super) async fn all(url: &str) -> Result<Connections> {
         )?;
         return Ok(Connections {
             writer,
-            reader,
-            background,
+            reader: Reader::new(reader, PG_READERS),
+            background: Reader::new(background, PG_BACKGROUND_READERS),
         });
     }
     Err(Error::invalid(
@@ -170,6 +171,8 @@ async fn sqlite(
     options
         .idle_timeout(None)
         .max_lifetime(None)
+        // A file does not go away as a server does; the question would be two more switches between threads.
+        .test_before_acquire(false)
         .map_sqlx_sqlite_opts(move |sqlite| {
             sqlite
                 .pragma("journal_mode", "WAL")
@@ -198,6 +201,11 @@ async fn postgres(
     connections: u32,
     read_only: &'static str,
 ) -> Result<DatabaseConnection> {
+    let plans = if read_only == "on" {
+        "force_generic_plan"
+    } else {
+        "auto"
+    };
     if PgConnectOptions::from_str(url).is_err() {
         return Err(Error::invalid(
             "the database URL is none that PostgreSQL's clients read: postgres://user:password@host:5432/database",
@@ -214,6 +222,9 @@ async fn postgres(
                 // "relation exists already, skipping" is nothing to log.
                 ("client_min_messages", "warning".to_owned()),
                 ("default_transaction_read_only", read_only.to_owned()),
+                // A search takes longer to plan than to run. Each is written for one index, whatever its values: it is planned
+                // once for each connection that reads. What writes meets tables that grow under it.
+                ("plan_cache_mode", plans.to_owned()),
                 // It compiles a statement for 300 ms that then runs for 10: the guard has a branch for every study that is
                 // hardly ever taken, and the planner counts it in full.
                 ("jit", "off".to_owned()),

@@ -7,8 +7,9 @@
 
 use std::path::PathBuf;
 
-use sea_orm::{DatabaseConnection, DbBackend, TransactionTrait};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend};
 
+use self::reader::{Moment, Reader};
 use crate::error::Result;
 use crate::model::Clock;
 
@@ -23,6 +24,7 @@ pub mod jobs;
 mod kept;
 pub mod migrate;
 mod parts;
+mod reader;
 pub mod record;
 pub mod recount;
 pub mod relocate;
@@ -44,9 +46,9 @@ pub use remove::{Purged, Seen, Why};
 #[derive(Clone, Debug)]
 pub struct Index {
     writer: DatabaseConnection,
-    reader: DatabaseConnection,
+    reader: Reader,
     /// On which stores and jobs read, apart from viewers.
-    background: DatabaseConnection,
+    background: Reader,
     /// Locked by the process that makes the tables of a SQLite file.
     lock: Option<PathBuf>,
     clock: Clock,
@@ -70,12 +72,10 @@ impl Index {
     pub async fn open(url: &str, clock: Clock) -> Result<Self> {
         let connect::Connections {
             mut writer,
-            mut reader,
-            mut background,
+            reader,
+            background,
         } = Box::pin(connect::all(url)).await?;
         timing::watch(&mut writer);
-        timing::watch(&mut reader);
-        timing::watch(&mut background);
         let recorder = batch::Recorder::start(&writer, &clock, REPACK_QUIET_S);
         let index = Self {
             writer,
@@ -128,7 +128,7 @@ impl Index {
     }
 
     /// A transaction that reads one moment of the database.
-    async fn moment(&self) -> Result<sea_orm::DatabaseTransaction> {
+    async fn moment(&self) -> Result<Moment> {
         let options = sea_orm::TransactionOptions {
             // On SQLite every transaction reads one moment.
             isolation_level: (self.reader.get_database_backend() == DbBackend::Postgres)

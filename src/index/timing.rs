@@ -1,6 +1,6 @@
 //! How long the database takes: every statement of a connection that is watched, and the two ends of a transaction.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sea_orm::{DatabaseConnection, DatabaseTransaction};
 
@@ -12,16 +12,20 @@ use crate::measure::{Port, failed, took};
 /// values, goes nowhere.
 pub(super) fn watch(connection: &mut DatabaseConnection) {
     connection.set_metric_callback(|ran| {
-        let operation = operation(&ran.statement.sql);
-        took(Port::Database, operation, ran.elapsed);
-        if ran.failed {
-            failed(Port::Database, operation);
-        }
+        self::ran(operation(&ran.statement.sql), ran.elapsed, ran.failed);
     });
 }
 
+/// Notes a statement that has ended.
+pub(super) fn ran(operation: &'static str, elapsed: Duration, has_failed: bool) {
+    took(Port::Database, operation, elapsed);
+    if has_failed {
+        failed(Port::Database, operation);
+    }
+}
+
 /// What a statement does, as one of a few words.
-fn operation(sql: &str) -> &'static str {
+pub(super) fn operation(sql: &str) -> &'static str {
     let word = sql.split_ascii_whitespace().next().unwrap_or_default();
     match word {
         "SELECT" | "WITH" => "select",

@@ -19,19 +19,24 @@ pub(super) fn layer() -> MetricsLayer<Timing> {
     MetricsLayer::new(Timing)
 }
 
-/// Notes a read that opendal does not see; no length where it failed.
-pub(super) fn read(elapsed: Duration, length: Option<usize>) {
-    note(Operation::Read, elapsed, length);
+/// Notes bytes that were read without opendal; no length where it failed.
+pub(super) fn read(length: Option<usize>) {
+    noted(Operation::Read.into_static(), length);
+}
+
+/// Notes how long they took in all.
+pub(super) fn took_to_read(elapsed: Duration) {
+    took(Port::Storage, Operation::Read.into_static(), elapsed);
 }
 
 /// Notes a write that opendal does not see, the flush that ends it included; no length where it failed.
 pub(super) fn wrote(elapsed: Duration, length: Option<usize>) {
-    note(Operation::Write, elapsed, length);
+    let operation = Operation::Write.into_static();
+    took(Port::Storage, operation, elapsed);
+    noted(operation, length);
 }
 
-fn note(operation: Operation, elapsed: Duration, length: Option<usize>) {
-    let operation = operation.into_static();
-    took(Port::Storage, operation, elapsed);
+fn noted(operation: &'static str, length: Option<usize>) {
     match length {
         Some(length) => moved(operation, length as u64),
         None => failed(Port::Storage, operation),

@@ -30,7 +30,7 @@ const HEALTH: Duration = Duration::from_secs(5);
 /// The longest slice that is handed out: actix copies each chunk of a body, and large ones cost it memory and speed (F71).
 const SLICE_BYTES: usize = 64 << 10;
 
-/// Bytes of one read of a folder, or of memory. Below it the thread hop of each read shows (stack.md 6).
+/// Bytes of one read of memory.
 const READ_BYTES: usize = 1 << 20;
 
 /// Where bytes are. A clone is cheap and is the same store.
@@ -106,6 +106,7 @@ impl Vault {
         let state = Reading {
             vault: self.clone(),
             blob: blob.clone(),
+            direct: (self.0.disk.as_deref()).map(|disk| direct::Reader::new(disk, &blob.object)),
             stream: None,
             ready: Bytes::new(),
         };
@@ -133,7 +134,7 @@ impl Vault {
             return Ok(Bytes::new());
         }
         if let Some(disk) = &self.0.disk {
-            return direct::read(disk, object, range).await;
+            return direct::Reader::new(disk, object).all(range).await;
         }
         let end = range.end;
         let bytes = match self.0.operator.read_with(object).range(range).await {
@@ -173,6 +174,10 @@ impl Vault {
     /// # Errors
     /// `Kind::Unavailable` if the store does not answer.
     pub async fn find(&self, object: &str) -> Result<Option<u64>> {
+        let at_hand = self.0.disk.as_deref();
+        if let Some(len) = at_hand.and_then(|disk| direct::length_at_hand(disk, object)) {
+            return Ok(Some(len));
+        }
         match self.0.operator.stat(object).await {
             Ok(found) => Ok(Some(found.content_length())),
             Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
@@ -342,6 +347,8 @@ struct Reading {
     vault: Vault,
     /// What is still to come from the store.
     blob: BlobRef,
+    /// How it is read where it lies in a folder; else `stream`.
+    direct: Option<direct::Reader>,
     stream: Option<BufferStream>,
     ready: Bytes,
 }
@@ -353,11 +360,10 @@ impl Reading {
             if left == 0 {
                 return Ok(None);
             }
-            if let Some(disk) = &self.vault.0.disk {
-                let start = self.blob.range.start;
-                let end = start.saturating_add(left.min(READ_BYTES as u64));
-                self.ready = direct::read(disk, &self.blob.object, start..end).await?;
-                self.blob.range.start = end;
+            if let Some(reader) = &mut self.direct {
+                self.ready = reader.some(self.blob.range.clone(), SLICE_BYTES).await?;
+                let len = self.ready.len() as u64;
+                self.blob.range.start = self.blob.range.start.saturating_add(len);
                 break;
             }
             let stream = match &mut self.stream {

@@ -74,19 +74,20 @@ fn range(image: &Image, raster: &Raster) -> (f64, f64) {
             range = Some((low.min(value), high.max(value)));
         }
     };
-    let pixels = raster.pixels();
     if raster.format().bits_allocated <= TABLE_BITS {
         let mut seen = vec![false; 1 << raster.format().bits_allocated];
-        for at in 0..pixels {
-            let cell = usize::try_from(raster.cell(at)).unwrap_or(0);
-            seen[cell] = true;
-        }
+        raster.for_each_cell(|cell| seen[place(cell)] = true);
         let cells = seen.iter().zip(0_u64..).filter(|(seen, _)| **seen);
         cells.for_each(|(_, cell)| note(raster.value_of(cell)));
     } else {
-        (0..pixels).for_each(|at| note(raster.value_of(raster.cell(at))));
+        raster.for_each_cell(|cell| note(raster.value_of(cell)));
     }
     range.unwrap_or((0.0, 1.0))
+}
+
+/// The place of a short cell in a table of all of them.
+fn place(cell: u64) -> usize {
+    usize::try_from(cell).unwrap_or(0)
 }
 
 /// Every pixel through `shade`, which is asked once for each cell that occurs where cells are short.
@@ -94,32 +95,29 @@ fn mapped(raster: &Raster, is_color: bool, shade: impl Fn(f64) -> [u8; 3]) -> Pi
     let format = raster.format();
     let pixels = raster.pixels();
     let mut samples = Vec::with_capacity(pixels.saturating_mul(if is_color { 3 } else { 1 }));
-    let mut put = |color: [u8; 3]| {
-        if is_color {
-            samples.extend(color);
-        } else {
-            samples.push(color[0]);
-        }
-    };
-    if format.bits_allocated <= TABLE_BITS {
-        let mut known: Vec<Option<[u8; 3]>> = vec![None; 1 << format.bits_allocated];
-        for at in 0..pixels {
-            let cell = raster.cell(at);
-            let place = usize::try_from(cell).unwrap_or(0);
-            put(*known[place].get_or_insert_with(|| shade(raster.value_of(cell))));
-        }
-    } else {
+    if format.bits_allocated > TABLE_BITS {
         let mut known: HashMap<u64, [u8; 3]> = HashMap::new();
-        for at in 0..pixels {
-            let cell = raster.cell(at);
+        raster.for_each_cell(|cell| {
             // Floating point values hardly repeat: no more are kept than a table would hold.
             if known.len() > 1 << TABLE_BITS {
                 known.clear();
             }
-            put(*known
-                .entry(cell)
-                .or_insert_with(|| shade(raster.value_of(cell))));
-        }
+            let entry = known.entry(cell);
+            let color = entry.or_insert_with(|| shade(raster.value_of(cell)));
+            samples.extend_from_slice(if is_color { &color[..] } else { &color[..1] });
+        });
+    } else if is_color {
+        let mut known: Vec<Option<[u8; 3]>> = vec![None; 1 << format.bits_allocated];
+        raster.for_each_cell(|cell| {
+            let color = known[place(cell)].get_or_insert_with(|| shade(raster.value_of(cell)));
+            samples.extend_from_slice(color);
+        });
+    } else {
+        let mut known: Vec<Option<u8>> = vec![None; 1 << format.bits_allocated];
+        raster.for_each_cell(|cell| {
+            let grey = known[place(cell)].get_or_insert_with(|| shade(raster.value_of(cell))[0]);
+            samples.push(*grey);
+        });
     }
     Picture {
         width: format.columns.into(),

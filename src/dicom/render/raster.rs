@@ -73,6 +73,23 @@ impl Raster {
         u64::from_le_bytes(word)
     }
 
+    /// Every cell in turn, as [`Raster::cell`] gives it; `each` is told apart by the length of cells once and not at each.
+    pub(super) fn for_each_cell(&self, mut each: impl FnMut(u64)) {
+        let bytes = &self.samples.bytes;
+        match self.format().sample_bytes() {
+            1 => {
+                let cells = bytes.iter().take(self.pixels());
+                cells.for_each(|cell| each((*cell).into()));
+            }
+            2 => {
+                let (words, _) = bytes.as_chunks::<2>();
+                let words = words.iter().take(self.pixels());
+                words.for_each(|word| each(u16::from_le_bytes(*word).into()));
+            }
+            _ => (0..self.pixels()).for_each(|at| each(self.cell(at))),
+        }
+    }
+
     /// What a cell stands for.
     pub(super) fn value_of(&self, cell: u64) -> f64 {
         match (self.is_float, self.format().bits_allocated) {

@@ -77,6 +77,15 @@ impl Accept {
         }
     }
 
+    /// Whether parts of `media_type` are taken in whatever transfer syntax they are stored, and nothing else is asked: the
+    /// choice is then the same for all of them (N50).
+    pub fn is_any_syntax_of(&self, media_type: &str) -> bool {
+        match (self.parameter.as_slice(), self.header.as_slice()) {
+            ([], [only]) => only.is_any_syntax_of(media_type),
+            _ => false,
+        }
+    }
+
     /// The best of `offers`, which stand in the order in which they are made for a client without wishes, the default of
     /// the resource first.
     ///

@@ -70,6 +70,14 @@ impl Range {
         self.media_type == "*/*" && self.transfer_syntax.is_none()
     }
 
+    /// Whether it is parts of `media_type` in any transfer syntax.
+    pub(super) fn is_any_syntax_of(&self, media_type: &str) -> bool {
+        self.is_multipart
+            && self.media_type == media_type
+            && self.transfer_syntax.as_deref() == Some("*")
+            && self.weight > 0
+    }
+
     /// How closely it describes `offer`; `None` if not at all.
     pub(super) fn precision(&self, offer: &Offer<'_>) -> Option<Precision> {
         Some((self.type_precision(offer)?, self.syntax_precision(offer)?))

@@ -365,3 +365,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn n50_any_transfer_syntax_and_nothing_else_is_told_from_a_choice() {
+    let check = |header: &str, query: &str, expected: bool| {
+        let accept = Accept::parse(header, query);
+        assert_eq!(
+            accept.is_any_syntax_of("application/dicom"),
+            expected,
+            "{header} {query}"
+        );
+    };
+    let any = "multipart/related; type=\"application/dicom\"; transfer-syntax=*";
+    check(any, "", true);
+    check(&any.replace('"', ""), "", true);
+    check(&format!("{any}; q=0.5"), "", true);
+    check(&format!("{any}; q=0"), "", false);
+    check(&format!("{any}, */*"), "", false);
+    check(
+        &format!("{any}, {}", any.replace('*', "1.2.840.10008.1.2.1")),
+        "",
+        false,
+    );
+    check(&any.replace("; transfer-syntax=*", ""), "", false);
+    check(&any.replace("application/dicom", "image/jpeg"), "", false);
+    check("application/dicom; transfer-syntax=*", "", false);
+    check("*/*", "", false);
+    check(any, "accept=application/dicom", false);
+}

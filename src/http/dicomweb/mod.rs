@@ -31,6 +31,9 @@ use utoipa_actix_web::service_config::ServiceConfig;
 /// Hangs the routes in.
 pub fn routes(config: &mut ServiceConfig<'_>) {
     config
+        // Routes are tried one after the other: what viewers ask for all the time comes first.
+        .service(frames::retrieve_frames)
+        .service(rendered::of_frames)
         // Before what the root itself answers: the guard lets through what asks for an object (U08).
         .route(
             "",
@@ -65,13 +68,11 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(metadata::of_study)
         .service(metadata::of_series)
         .service(metadata::of_instance)
-        .service(frames::retrieve_frames)
         .route(frames::WITHOUT_LIST, web::get().to(frames::no_list))
         .service(bulkdata::retrieve_bulkdata)
         .service(rendered::of_study)
         .service(rendered::of_series)
         .service(rendered::of_instance)
-        .service(rendered::of_frames)
         .service(rendered::thumbnail::of_study)
         .service(rendered::thumbnail::of_series)
         .service(rendered::thumbnail::of_instance)

@@ -37,7 +37,7 @@ pub(crate) async fn retrieve_study(
     names: web::Path<StudyNames>,
 ) -> Result<HttpResponse> {
     let scope = names.scope()?;
-    many(caller.access(), &kura, &accept, &request, scope).await
+    Box::pin(many(caller.access(), &kura, &accept, &request, scope)).await
 }
 
 /// Retrieve the instances of a series.
@@ -51,7 +51,7 @@ pub(crate) async fn retrieve_series(
     names: web::Path<SeriesNames>,
 ) -> Result<HttpResponse> {
     let scope = names.scope()?;
-    many(caller.access(), &kura, &accept, &request, scope).await
+    Box::pin(many(caller.access(), &kura, &accept, &request, scope)).await
 }
 
 /// Retrieve an instance.
@@ -140,6 +140,11 @@ async fn many(
     request: &HttpRequest,
     scope: Scope,
 ) -> Result<HttpResponse> {
+    if accept.is_any_syntax_of(DICOM)
+        && let Some(whole) = kura.archive.walk_of_whole(&access, scope.clone()).await?
+    {
+        return as_stored(&access, kura, accept, request, whole).await;
+    }
     let instances = kura.archive.walk(&access, scope.clone()).await?;
     let whole = [
         Offer::multipart(DICOM),
@@ -180,8 +185,30 @@ async fn many(
     let sending = Sending {
         instances: kura.archive.walk(&access, scope).await?,
         missing,
+        is_as_stored: false,
         sender: sender(kura, &access, request, accept, true),
     };
+    respond::multipart((request, &mut response), DICOM, sending.parts()).await
+}
+
+/// A study or series of which nothing is left out, each instance as it is stored (N50): no instance has to be looked at before
+/// the first of them goes out.
+async fn as_stored(
+    access: &Arc<Access>,
+    kura: &Kura,
+    accept: &Accept,
+    request: &HttpRequest,
+    (stamp, instances): (Stamp, Walk),
+) -> Result<HttpResponse> {
+    conditional::made_of(request, &stamp);
+    let sending = Sending {
+        instances,
+        missing: BTreeSet::new(),
+        is_as_stored: true,
+        sender: sender(kura, access, request, accept, true),
+    };
+    let mut response = HttpResponse::Ok();
+    respond::object_headers(&mut response);
     respond::multipart((request, &mut response), DICOM, sending.parts()).await
 }
 
@@ -261,6 +288,8 @@ async fn count_left_out(
 struct Sending {
     instances: Walk,
     missing: BTreeSet<String>,
+    /// Nothing but what is stored is wanted.
+    is_as_stored: bool,
     sender: Sender,
 }
 
@@ -276,6 +305,10 @@ impl Sending {
         while let Some(instance) = self.instances.next().await? {
             if self.missing.contains(&instance.blob().object) {
                 continue;
+            }
+            if self.is_as_stored {
+                let part = self.sender.part(Arc::new(instance), Form::Stored).await?;
+                return Ok(Some(part));
             }
             let Sender {
                 archive, accept, ..

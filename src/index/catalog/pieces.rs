@@ -17,6 +17,8 @@ use crate::model::{SeriesId, SeriesUid, StudyUid};
 pub struct PieceRef {
     /// Name of the metadata object.
     pub object: String,
+    /// Name of the pack whose files have these heads.
+    pub pack: String,
     /// Range in it.
     pub range: Range<u64>,
     /// Length when inflated, in bytes.
@@ -115,7 +117,7 @@ impl Catalog<'_> {
                 .map(|column| ("m", column)),
             )
             .column(("p", "base_url"))
-            .column(("b", "metadata_object"))
+            .columns([("b", "metadata_object"), ("b", "object")])
             .column(("e", "epoch"))
             .from_as("study", "s0")
             .join_as(JoinType::InnerJoin, "series", "r0", of_study)
@@ -163,6 +165,7 @@ fn piece(row: &QueryResult) -> Result<PieceRef> {
     let length = unsigned(get(row, "piece_length")?)?;
     Ok(PieceRef {
         object: get(row, "metadata_object")?,
+        pack: get(row, "object")?,
         range: offset..offset.saturating_add(length),
         inflated_len: unsigned(get(row, "inflated_length")?)?,
         crc32: narrow(get(row, "crc32")?)?,

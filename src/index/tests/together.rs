@@ -120,6 +120,14 @@ async fn processes_that_start_at_once_make_one_schema() {
     assert!(states.iter().all(|state| *state == SchemaState::Current));
 }
 
+/// A setting of a connection.
+async fn shown(db: &impl ConnectionTrait, name: &str) -> String {
+    let sql = format!("SHOW {name}");
+    let statement = sea_orm::Statement::from_string(db.get_database_backend(), sql);
+    let row = db.query_one_raw(statement).await.unwrap().unwrap();
+    row.try_get_by_index::<String>(0).unwrap()
+}
+
 #[tokio::test]
 async fn connections_to_postgresql_are_safe_and_bounded() {
     if !is_postgres() {
@@ -127,12 +135,6 @@ async fn connections_to_postgresql_are_safe_and_bounded() {
         return;
     }
     let world = World::new().await;
-    let shown = async |db: &sea_orm::DatabaseConnection, name: &str| {
-        let sql = format!("SHOW {name}");
-        let statement = sea_orm::Statement::from_string(db.get_database_backend(), sql);
-        let row = db.query_one_raw(statement).await.unwrap().unwrap();
-        row.try_get_by_index::<String>(0).unwrap()
-    };
     let (writer, reader) = (&world.index.writer, &world.index.reader);
     assert_eq!(shown(writer, "synchronous_commit").await, "on");
     assert_eq!(shown(writer, "default_transaction_read_only").await, "off");
