@@ -75,54 +75,52 @@ fn range(image: &Image, raster: &Raster) -> (f64, f64) {
         }
     };
     if raster.format().bits_allocated <= TABLE_BITS {
-        let mut seen = vec![false; 1 << raster.format().bits_allocated];
-        raster.for_each_cell(|cell| seen[place(cell)] = true);
-        let cells = seen.iter().zip(0_u64..).filter(|(seen, _)| **seen);
-        cells.for_each(|(_, cell)| note(raster.value_of(cell)));
+        raster
+            .occurring()
+            .for_each(|cell| note(raster.value_of(cell)));
     } else {
-        raster.for_each_cell(|cell| note(raster.value_of(cell)));
+        raster.map(|cell| note(raster.value_of(cell)));
     }
     range.unwrap_or((0.0, 1.0))
-}
-
-/// The place of a short cell in a table of all of them.
-fn place(cell: u64) -> usize {
-    usize::try_from(cell).unwrap_or(0)
 }
 
 /// Every pixel through `shade`, which is asked once for each cell that occurs where cells are short.
 fn mapped(raster: &Raster, is_color: bool, shade: impl Fn(f64) -> [u8; 3]) -> Picture {
     let format = raster.format();
-    let pixels = raster.pixels();
-    let mut samples = Vec::with_capacity(pixels.saturating_mul(if is_color { 3 } else { 1 }));
-    if format.bits_allocated > TABLE_BITS {
+    let shade = |cell| shade(raster.value_of(cell));
+    let samples = if format.bits_allocated > TABLE_BITS {
         let mut known: HashMap<u64, [u8; 3]> = HashMap::new();
-        raster.for_each_cell(|cell| {
+        let colors = raster.map(|cell| {
             // Floating point values hardly repeat: no more are kept than a table would hold.
             if known.len() > 1 << TABLE_BITS {
                 known.clear();
             }
-            let entry = known.entry(cell);
-            let color = entry.or_insert_with(|| shade(raster.value_of(cell)));
-            samples.extend_from_slice(if is_color { &color[..] } else { &color[..1] });
+            *known.entry(cell).or_insert_with(|| shade(cell))
         });
+        if is_color {
+            colors.into_flattened()
+        } else {
+            colors.into_iter().map(|color| color[0]).collect()
+        }
     } else if is_color {
-        let mut known: Vec<Option<[u8; 3]>> = vec![None; 1 << format.bits_allocated];
-        raster.for_each_cell(|cell| {
-            let color = known[place(cell)].get_or_insert_with(|| shade(raster.value_of(cell)));
-            samples.extend_from_slice(color);
-        });
+        looked_up(raster, shade).into_flattened()
     } else {
-        let mut known: Vec<Option<u8>> = vec![None; 1 << format.bits_allocated];
-        raster.for_each_cell(|cell| {
-            let grey = known[place(cell)].get_or_insert_with(|| shade(raster.value_of(cell))[0]);
-            samples.push(*grey);
-        });
-    }
+        looked_up(raster, |cell| shade(cell)[0])
+    };
     Picture {
         width: format.columns.into(),
         height: format.rows.into(),
         is_color,
         samples,
     }
+}
+
+/// Every short cell in a table of what `shade` makes of those that occur.
+fn looked_up<T: Copy + Default>(raster: &Raster, shade: impl Fn(u64) -> T) -> Vec<T> {
+    let place = |cell: u64| usize::try_from(cell).unwrap_or(0);
+    let mut table = vec![T::default(); 1 << raster.format().bits_allocated];
+    raster
+        .occurring()
+        .for_each(|cell| table[place(cell)] = shade(cell));
+    raster.map(|cell| table[place(cell)])
 }

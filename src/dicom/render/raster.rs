@@ -73,21 +73,34 @@ impl Raster {
         u64::from_le_bytes(word)
     }
 
-    /// Every cell in turn, as [`Raster::cell`] gives it; `each` is told apart by the length of cells once and not at each.
-    pub(super) fn for_each_cell(&self, mut each: impl FnMut(u64)) {
+    /// What `make` makes of every cell in turn. Cells are told apart by their length once and not at each.
+    pub(super) fn map<T>(&self, mut make: impl FnMut(u64) -> T) -> Vec<T> {
         let bytes = &self.samples.bytes;
         match self.format().sample_bytes() {
             1 => {
                 let cells = bytes.iter().take(self.pixels());
-                cells.for_each(|cell| each((*cell).into()));
+                cells.map(|cell| make((*cell).into())).collect()
             }
             2 => {
                 let (words, _) = bytes.as_chunks::<2>();
                 let words = words.iter().take(self.pixels());
-                words.for_each(|word| each(u16::from_le_bytes(*word).into()));
+                let cells = words.map(|word| make(u16::from_le_bytes(*word).into()));
+                cells.collect()
             }
-            _ => (0..self.pixels()).for_each(|at| each(self.cell(at))),
+            _ => (0..self.pixels()).map(|at| make(self.cell(at))).collect(),
         }
+    }
+
+    /// The cells that occur, each once, where none has more than 16 bits.
+    pub(super) fn occurring(&self) -> impl Iterator<Item = u64> + use<> {
+        let mut seen = vec![false; 1 << self.format().bits_allocated.min(16)];
+        self.map(|cell| {
+            if let Some(seen) = usize::try_from(cell).ok().and_then(|at| seen.get_mut(at)) {
+                *seen = true;
+            }
+        });
+        let cells = seen.into_iter().zip(0_u64..);
+        cells.filter_map(|(is_seen, cell)| is_seen.then_some(cell))
     }
 
     /// What a cell stands for.
