@@ -167,7 +167,7 @@ impl Catalog<'_> {
     }
 
     /// Refuses what is visible while the scope for a class in it is missing (SH-3.4).
-    fn check_classes(&self, mask: ClassMask) -> Result<()> {
+    pub(in crate::index) fn check_classes(&self, mask: ClassMask) -> Result<()> {
         let unread = self.access.unread();
         let lacking = Class::ALL
             .into_iter()

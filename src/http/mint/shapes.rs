@@ -1,0 +1,140 @@
+//! How the `OpenAPI` document names what the routes of this folder take and give.
+
+#![expect(
+    dead_code,
+    reason = "shapes for the document: nobody makes a value of them"
+)]
+
+use utoipa::{IntoParams, IntoResponses, ToSchema};
+
+use crate::http::problem::Problem;
+
+/// A document in XML.
+#[derive(Debug, ToSchema)]
+#[schema(value_type = String)]
+pub struct XmlDocument(String);
+
+/// Names a study.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct StudyParams {
+    /// UUID of the study, as search and change log tell it.
+    uuid: String,
+}
+
+/// Names a type of metadata.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct TypeParams {
+    /// `DICOM`, the only type there is, or `DICOM.xml`.
+    #[param(rename = "type")]
+    name: String,
+}
+
+/// What is searched for. Names have neither case nor underscores; values are exact.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SearchParams {
+    /// Study Instance UID.
+    #[param(rename = "studyInstanceUID")]
+    study_instance_uid: Option<String>,
+    /// Accession Number.
+    #[param(rename = "accessionNumber")]
+    accession_number: Option<String>,
+    /// Local name of the Issuer of Accession Number.
+    #[param(rename = "accessionNumberIssuer")]
+    accession_number_issuer: Option<String>,
+    /// Patient ID.
+    #[param(rename = "patientID")]
+    patient_id: Option<String>,
+    /// Issuer of Patient ID.
+    #[param(rename = "patientIDIssuer")]
+    patient_id_issuer: Option<String>,
+    /// Study Date and Study Time from here on: `yyyyMMddTHHmmss`, with or without a fraction and a zone; UTC without a zone.
+    #[param(rename = "minStudyDateTime")]
+    min_study_date_time: Option<String>,
+    /// Study Date and Study Time up to here.
+    #[param(rename = "maxStudyDateTime")]
+    max_study_date_time: Option<String>,
+    /// Study Date from this day on: `yyyyMMdd`.
+    #[param(rename = "minStudyDate")]
+    min_study_date: Option<String>,
+    /// Study Date before this day.
+    #[param(rename = "maxStudyDate")]
+    max_study_date: Option<String>,
+    /// Whose studies: `own`, `shared` or `all`.
+    scope: Option<String>,
+    /// Results of a page, 50 if it is not said, 1000 at most.
+    limit: Option<i64>,
+    /// Number of the page, from 1.
+    offset: Option<i64>,
+}
+
+/// Which changes are listed.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ChangelogParams {
+    /// Only the last change of each study, which is so if it is not said.
+    consolidate: Option<bool>,
+    /// Only later changes: `yyyyMMddTHHmmss`, with or without a fraction and a zone; UTC without a zone.
+    since: Option<String>,
+    /// Changes of a page, 50 if it is not said, 1000 at most.
+    limit: Option<i64>,
+    /// Number of the page, from 0.
+    offset: Option<i64>,
+    /// `desc`, newest first, which is so if it is not said, or `asc`.
+    order: Option<String>,
+}
+
+/// An answer that is a document.
+#[derive(Debug, IntoResponses)]
+pub enum Documents {
+    /// The document.
+    #[response(status = 200, content_type = "text/xml")]
+    Document(XmlDocument),
+}
+
+/// An answer that is a document, or nothing.
+#[derive(Debug, IntoResponses)]
+pub enum DocumentsOrNone {
+    /// The document.
+    #[response(status = 200, content_type = "text/xml")]
+    Document(XmlDocument),
+    /// Nothing can have happened in the future.
+    #[response(status = 204)]
+    None,
+}
+
+/// An answer that is a page for people.
+#[derive(Debug, IntoResponses)]
+pub enum Page {
+    /// The page.
+    #[response(status = 200, content_type = "text/html")]
+    Page(XmlDocument),
+}
+
+/// Why something is refused.
+#[derive(Debug, IntoResponses)]
+pub enum Refused {
+    /// The caller has it already.
+    #[response(status = 304)]
+    NotModified,
+    /// Malformed.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Invalid(Problem),
+    /// No token, or none that is accepted.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthenticated(Problem),
+    /// The token lacks the scope.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(Problem),
+    /// Not here, or not for this caller.
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(Problem),
+    /// The study was deleted.
+    #[response(status = 410, content_type = "application/problem+json")]
+    Gone(Problem),
+    /// Database or store are away for now.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(Problem),
+}
