@@ -51,11 +51,7 @@ impl Catalog<'_> {
     /// # Errors
     /// `Kind::Unavailable` if the database does not answer.
     pub async fn mint_search(&self, wanted: &Wanted, hits: Hits) -> Result<Vec<StudyVersion>> {
-        let mut page = self.fitting(wanted)?;
-        page.order_by(("c", "changed_at"), Order::Desc)
-            .order_by(("c", "study_id"), Order::Desc)
-            .limit(hits.limit)
-            .offset(hits.skip);
+        let page = self.page_of(wanted, hits)?;
         let rows = self.index.reader.query_all(&page).await.map_err(failed)?;
         let mut found = Vec::with_capacity(rows.len());
         for row in &rows {
@@ -70,6 +66,30 @@ impl Catalog<'_> {
             });
         }
         Ok(found)
+    }
+
+    fn page_of(&self, wanted: &Wanted, hits: Hits) -> Result<SelectStatement> {
+        let mut page = self.fitting(wanted)?;
+        page.order_by(("c", "changed_at"), Order::Desc)
+            .order_by(("c", "study_id"), Order::Desc)
+            .limit(hits.limit)
+            .offset(hits.skip);
+        Ok(page)
+    }
+
+    /// How SQLite would answer the first page of a search.
+    #[cfg(test)]
+    pub(in crate::index) async fn mint_plan(&self, wanted: &Wanted) -> Result<String> {
+        let page = self.page_of(wanted, Hits { limit: 50, skip: 0 })?;
+        let reader = &self.index.reader;
+        let statement = reader.get_database_backend().build(&page);
+        let statement = sea_orm::Statement {
+            sql: format!("EXPLAIN QUERY PLAN {}", statement.sql),
+            ..statement
+        };
+        let rows = reader.query_all_raw(statement).await.map_err(failed)?;
+        let lines: Result<Vec<String>> = rows.iter().map(|row| get(row, "detail")).collect();
+        Ok(lines?.join("\n"))
     }
 
     fn fitting(&self, wanted: &Wanted) -> Result<SelectStatement> {
