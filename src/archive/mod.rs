@@ -13,6 +13,7 @@ mod ingest_feed;
 mod ingest_part;
 mod limits;
 pub mod metadata;
+pub mod mint;
 mod recoded;
 pub mod reindex;
 pub mod remove;

@@ -39,6 +39,13 @@ impl Stamp {
         stamp
     }
 
+    /// The same content, of which this is a part.
+    #[must_use]
+    pub fn with(mut self, digest: [u8; 32]) -> Self {
+        self.hash.update(digest);
+        self
+    }
+
     /// What is the same for everybody, and as long as the program is.
     pub fn of_nothing() -> Self {
         Self::nothing()

@@ -14,6 +14,7 @@ use utoipa_swagger_ui::Config;
 
 use super::dicomweb::counts::Count;
 use super::dicomweb::shapes::{Binary, DataSet, DicomAttribute};
+use super::mint::shapes::XmlDocument;
 use super::problem::Problem;
 use super::{api, dicomweb, health, metrics, mint, page};
 use crate::error::{Error, Result};
@@ -33,7 +34,7 @@ const DOCUMENT: &str = "/openapi.json";
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     servers((url = "/", description = "this server")),
-    components(schemas(Count, DataSet, DicomAttribute, Binary, Problem)),
+    components(schemas(Count, DataSet, DicomAttribute, Binary, XmlDocument, Problem)),
     modifiers(&Bearer)
 )]
 struct Frame;

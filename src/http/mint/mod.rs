@@ -2,7 +2,10 @@
 //! MINT 16 adds). One file a resource; `asked` reads what query strings say.
 
 mod asked;
+mod attributes;
 mod changelog;
+mod framing;
+mod items;
 mod paths;
 mod root;
 mod search;
@@ -20,6 +23,8 @@ const XML: &str = "text/xml;charset=UTF-8";
 /// Hangs the routes in.
 pub fn routes(config: &mut ServiceConfig<'_>) {
     config
+        // Routes are tried one after the other: what viewers ask for all the time comes first.
+        .service(items::retrieve)
         .route("", web::get().to(root::entry))
         .service(search::search)
         .service(changelog::of_archive)

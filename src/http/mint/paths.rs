@@ -22,6 +22,31 @@ impl StudyNames {
     }
 }
 
+/// `{uuid}`, `{type}` and which items.
+#[derive(Debug, Deserialize)]
+pub(super) struct ItemNames {
+    uuid: String,
+    #[serde(rename = "type")]
+    kind: String,
+    /// Numbers and ranges, not yet read.
+    pub(super) list: String,
+}
+
+impl ItemNames {
+    /// The study, if it can be named so.
+    pub(super) fn study(&self) -> Result<StudyId> {
+        study(&self.uuid)
+    }
+
+    /// Refuses a type that the study does not have (MINT X04).
+    pub(super) fn check_type(&self) -> Result<()> {
+        match ending_of_type(&self.kind) {
+            Some("") => Ok(()),
+            Some(_) | None => Err(Error::not_found()),
+        }
+    }
+}
+
 /// A UUID in its canonical form, in either case (MINT N15).
 fn study(text: &str) -> Result<StudyId> {
     let id = Uuid::try_parse(text).map_err(|_| Error::not_found())?;

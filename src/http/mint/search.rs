@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, get};
 use time::OffsetDateTime;
 
 use super::asked::{Asked, before};
+use super::attributes;
 use super::shapes::{Documents, Refused, SearchParams};
 use super::xml;
 use crate::auth::DicomRead;
@@ -28,6 +29,9 @@ pub(super) async fn search(
 ) -> Result<HttpResponse> {
     let asked = Asked::read(request.query_string())?;
     asked.word("scope", SCOPES)?;
+    if attributes::is_meant(&asked) {
+        return attributes::answer(&kura, &caller.access(), &asked).await;
+    }
     let text = |name| asked.text(name).map(str::to_owned);
     let (from, to) = (
         asked.instant("minStudyDateTime")?,

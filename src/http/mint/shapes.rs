@@ -7,6 +7,7 @@
 
 use utoipa::{IntoParams, IntoResponses, ToSchema};
 
+use crate::http::dicomweb::shapes::Binary;
 use crate::http::problem::Problem;
 
 /// A document in XML.
@@ -20,6 +21,19 @@ pub struct XmlDocument(String);
 pub struct StudyParams {
     /// UUID of the study, as search and change log tell it.
     uuid: String,
+}
+
+/// Names items.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct ItemParams {
+    /// UUID of the study, as search and change log tell it.
+    uuid: String,
+    /// `DICOM`, the only type there is.
+    #[param(rename = "type")]
+    name: String,
+    /// Numbers from 0 and ranges of them, separated by commas, or `all`; `.dat` may follow.
+    list: String,
 }
 
 /// Names a type of metadata.
@@ -64,6 +78,14 @@ pub struct SearchParams {
     max_study_date: Option<String>,
     /// Whose studies: `own`, `shared` or `all`.
     scope: Option<String>,
+    /// `STUDY`, `SERIES` or `INSTANCE`: with this, or one of `PatientName`, `ModalitiesInStudy`, `SeriesInstanceUID`,
+    /// `SeriesDescription`, `StudyDescription`, `InstitutionName`, `PatientSex`, `PatientBirthDate`, `*` is a wildcard, both
+    /// ends of an interval of days belong to it, and the answer has attributes.
+    #[param(rename = "QueryLevel")]
+    query_level: Option<String>,
+    /// Keywords of attributes to be told, separated by commas.
+    #[param(rename = "IncludeFields")]
+    include_fields: Option<String>,
     /// Results of a page, 50 if it is not said, 1000 at most.
     limit: Option<i64>,
     /// Number of the page, from 1.
@@ -103,6 +125,20 @@ pub enum DocumentsOrNone {
     /// Nothing can have happened in the future.
     #[response(status = 204)]
     None,
+}
+
+/// What binary items are sent as.
+#[derive(Debug, IntoResponses)]
+pub enum Items {
+    /// The study has none.
+    #[response(status = 204)]
+    None,
+    /// The range of bytes that was asked for.
+    #[response(status = 206, content_type = "application/octet-stream")]
+    Part(Binary),
+    /// The range lies outside of the body.
+    #[response(status = 416, content_type = "application/problem+json")]
+    BadRange(Problem),
 }
 
 /// An answer that is a page for people.

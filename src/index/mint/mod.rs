@@ -3,11 +3,13 @@
 //! A study's UUID is the key of its row. MINT counts versions from 0, the rows count them from 1.
 
 mod changes;
+mod numbers;
 mod search;
 mod study;
 
 pub use changes::{Log, Order};
 pub(super) use changes::{NewChange, note};
+pub use numbers::{Counted, Uncounted};
 pub use search::{Hits, Wanted};
 pub use study::MintStudy;
 

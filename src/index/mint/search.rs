@@ -1,7 +1,9 @@
 //! MINT's search: exact values, newest change first (MINT 4).
 
-use sea_orm::ConnectionTrait;
+use std::collections::HashMap;
+
 use sea_orm::sea_query::{Expr, ExprTrait, JoinType, Order, Query as Sql, SelectStatement};
+use sea_orm::{ConnectionTrait, QueryResult};
 
 use super::version;
 use crate::auth::{Basis, Touched};
@@ -10,10 +12,10 @@ use crate::dicom::query::Query;
 use crate::error::Result;
 use crate::index::Catalog;
 use crate::index::columns::{cut, key};
-use crate::index::row::{failed, get};
+use crate::index::row::{failed, get, uid};
 use crate::index::search::conditions_of;
 use crate::index::visible::{At, own_row};
-use crate::model::{Level, StudyId, Timestamp};
+use crate::model::{Level, StudyId, StudyUid, Timestamp};
 
 /// What is searched for: everything that is given must hold, exactly and in the case given (MINT Q08).
 #[derive(Clone, Debug, Default)]
@@ -35,6 +37,9 @@ pub struct Wanted {
     /// Study Date and Study Time from this moment on, and up to this moment, in UTC: `YYYYMMDD` and `HHMMSS.FFF`.
     pub moments: (Option<(String, String)>, Option<(String, String)>),
 }
+
+/// UIDs in one statement.
+const CHUNK: usize = 500;
 
 /// A page of what was found.
 #[derive(Clone, Copy, Debug)]
@@ -59,13 +64,30 @@ impl Catalog<'_> {
                 study: get(row, "study_instance_uid")?,
                 basis: Basis::Own,
             });
-            found.push(StudyVersion {
-                study: StudyId(get(row, "study_id")?),
-                changed_at: Timestamp(get(row, "changed_at")?),
-                version: version(get(row, "study_version")?),
-            });
+            found.push(version_of(row)?);
         }
         Ok(found)
+    }
+
+    /// The versions of studies that the caller sees, by their Study Instance UIDs.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if the database does not answer.
+    pub async fn mint_versions(
+        &self,
+        studies: &[&StudyUid],
+    ) -> Result<HashMap<StudyUid, StudyVersion>> {
+        let mut versions = HashMap::with_capacity(studies.len());
+        for some in studies.chunks(CHUNK) {
+            let mut page = self.fitting(&Wanted::default())?;
+            let uids = some.iter().map(|uid| uid.as_str());
+            page.and_where(Expr::col(("s", "study_instance_uid")).is_in(uids));
+            for row in &self.index.reader.query_all(&page).await.map_err(failed)? {
+                let study = uid(StudyUid::parse(&get::<String>(row, "study_instance_uid")?))?;
+                versions.insert(study, version_of(row)?);
+            }
+        }
+        Ok(versions)
     }
 
     fn page_of(&self, wanted: &Wanted, hits: Hits) -> Result<SelectStatement> {
@@ -163,4 +185,13 @@ impl Catalog<'_> {
         let query = Query::parse(Level::Study, None, None, &text)?;
         Ok(conditions_of(self.access, &query))
     }
+}
+
+/// The version of a row of a search.
+fn version_of(row: &QueryResult) -> Result<StudyVersion> {
+    Ok(StudyVersion {
+        study: StudyId(get(row, "study_id")?),
+        changed_at: Timestamp(get(row, "changed_at")?),
+        version: version(get(row, "study_version")?),
+    })
 }
