@@ -273,7 +273,6 @@ fn take(rest: &mut &[u8]) -> Option<u64> {
 }
 
 #[cfg(test)]
-#[expect(clippy::arithmetic_side_effects, reason = "small numbers")]
 mod tests {
     use super::*;
 

@@ -102,7 +102,8 @@ impl Sink for Places {
         let always = is_pixels(header) && len > 0;
         if is_binary(header.vr) && (always || len >= LEAST_BYTES) {
             let end = header.value_offset.saturating_add(len.into());
-            self.parts.push(Part::Value(vec![header.value_offset..end]));
+            let value = std::iter::once(header.value_offset..end);
+            self.parts.push(Part::Value(value.collect()));
         }
         Ok(())
     }

@@ -26,7 +26,8 @@ use crate::storage::Run;
 const FIRST: u64 = 16;
 const PAGE: u64 = 200;
 
-/// Pieces of which the places are settled at once.
+/// Pieces of which the places are settled at once, in the beginning and later.
+const FIRST_BATCH: usize = 16;
 const BATCH: usize = 256;
 
 /// What comes next in an answer.
@@ -128,7 +129,9 @@ impl Archive {
         };
         let batches = stream::try_unfold(reading, |mut reading| async move {
             let batch = reading.batch().await?;
-            Ok::<_, Error>(batch.map(|batch| (stream::iter(batch.into_iter().map(Ok::<_, Error>)), reading)))
+            Ok::<_, Error>(
+                batch.map(|batch| (stream::iter(batch.into_iter().map(Ok::<_, Error>)), reading)),
+            )
         });
         batches.try_flatten().try_flatten().boxed()
     }
@@ -161,8 +164,8 @@ impl Archive {
     }
 
     /// The bytes at a place; those of a deflated data set have to be inflated from its beginning.
-    fn bytes_of(&self, access: &Arc<Access>, pace: &Pace, place: Place, run: &Run) -> ByteStream {
-        let Place { instance, ranges } = place;
+    fn bytes_of(&self, access: &Arc<Access>, pace: &Pace, it: Place, run: &Run) -> ByteStream {
+        let Place { instance, ranges } = it;
         let is_deflated = TransferSyntax::of(&instance.transfer_syntax_uid)
             .is_some_and(|syntax| syntax.encoding == Encoding::Deflated);
         let bytes = if is_deflated {
@@ -172,11 +175,8 @@ impl Archive {
                 [range] => run.read(range.clone()),
                 several => {
                     let run = run.clone();
-                    let reads = several
-                        .to_vec()
-                        .into_iter()
-                        .map(move |range| run.read(range));
-                    stream::iter(reads).flatten().boxed()
+                    let ranges = stream::iter(several.to_vec());
+                    ranges.map(move |range| run.read(range)).flatten().boxed()
                 }
             }
         };
@@ -214,7 +214,7 @@ impl Reading {
     async fn batch(&mut self) -> Result<Option<Vec<ByteStream>>> {
         let mut placed = Vec::new();
         // The first pieces go out as soon as they are found.
-        let most = if self.is_begun { BATCH } else { FIRST as usize };
+        let most = if self.is_begun { BATCH } else { FIRST_BATCH };
         while placed.len() < most
             && let Some(piece) = self.pieces.next()
         {
@@ -228,17 +228,14 @@ impl Reading {
     }
 
     async fn place(&mut self, number: u32, part: &Range<u64>) -> Result<Place> {
-        let open = match self.in_window(number) {
-            Some(open) => open,
-            None => {
-                let limit = if self.is_begun { PAGE } else { FIRST };
-                let page = self
-                    .archive
-                    .holders(&self.access, self.study, number, limit);
-                self.window = page.await?.into_iter().map(Arc::new).collect();
-                self.in_window(number).ok_or_else(gone)?
-            }
-        };
+        if self.in_window(number).is_none() {
+            let limit = if self.is_begun { PAGE } else { FIRST };
+            let page = self
+                .archive
+                .holders(&self.access, self.study, number, limit);
+            self.window = page.await?.into_iter().map(Arc::new).collect();
+        }
+        let open = self.in_window(number).ok_or_else(gone)?;
         let index = number.saturating_sub(open.first);
         let ranges = open.items.ranges(index).ok_or_else(gone)?;
         Ok(Place {
@@ -327,7 +324,6 @@ mod tests {
         check(0..21, &ranges);
         check(0..0, &[]);
         check(9..12, &[19..20, 30..31, 50..51]);
-        check(20..99, &[59..60]);
-        assert_eq!(at(5, &ranges[..1]), [15..25]);
+        assert_eq!(at(5, &ranges[..2]), [15..25, 35..36]);
     }
 }

@@ -98,13 +98,11 @@ impl Asked {
             return Ok(None);
         };
         let found = words.iter().find(|(word, _)| *word == text);
-        match found {
-            Some((_, meant)) => Ok(Some(*meant)),
-            None => {
-                let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-                Err(Error::invalid(format!("{name} is {}", words.join(" or "))))
-            }
+        if let Some((_, meant)) = found {
+            return Ok(Some(*meant));
         }
+        let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        Err(Error::invalid(format!("{name} is {}", words.join(" or "))))
     }
 }
 

@@ -61,7 +61,7 @@ const ALWAYS: &str = "PatientName,PatientID,AvailableTransferSyntaxUID";
 /// Whether a query string is of this kind.
 pub(super) fn is_meant(asked: &Asked) -> bool {
     let given = |name: &&str| asked.value(name).is_some();
-    ONLY_HERE.iter().any(|name| given(&name)) || given(&"IncludeFields")
+    ONLY_HERE.iter().any(given) || given(&"IncludeFields")
 }
 
 /// A search, checked.
@@ -198,9 +198,10 @@ fn query(
     studies: u64,
 ) -> Result<Query> {
     let is_below = |(name, _): &(&str, String)| name.starts_with("Series");
-    let level = match level {
-        Level::Study if keys.iter().any(|key| is_below(key)) => Level::Series,
-        level => level,
+    let level = if keys.iter().any(is_below) {
+        level.max(Level::Series)
+    } else {
+        level
     };
     let limit = if level == Level::Study {
         studies
@@ -220,9 +221,7 @@ fn query(
         text.push('&');
         text.push_str(name);
         text.push('=');
-        for byte in value.bytes() {
-            text.push_str(&format!("%{byte:02X}"));
-        }
+        text.extend(value.bytes().map(|byte| format!("%{byte:02X}")));
     }
     Query::parse(level, None, None, &text)
         .map_err(|error| Error::invalid(error.detail().to_owned()))

@@ -82,9 +82,8 @@ impl Framing {
              Content-ID: <{number}@{study}>{end}Content-Length: {len}{end}"
         );
         if let Some(root) = &self.root {
-            head.push_str(&format!(
-                "Content-Location: {root}/studies/{study}/{TYPE}/binaryitems/{number}{end}"
-            ));
+            let item = format!("{root}/studies/{study}/{TYPE}/binaryitems/{number}");
+            head.extend(["Content-Location: ", &item, end]);
         }
         head.push_str(end);
         head

@@ -272,8 +272,8 @@ impl Batch<'_> {
 
     /// Notes that the studies changed, all of them at once.
     async fn note_changes(&self, studies: &Studies<'_>) -> Result<()> {
-        let changed = studies.values().filter(|study| study.is_touched);
-        let changes = changed.map(|study| NewChange {
+        let touched = studies.values().filter(|study| study.is_touched);
+        let changes = touched.map(|study| NewChange {
             study: study.id,
             version: study.version,
             came: i64::from(!study.was_visible),

@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait, QueryResult};
 use super::version;
 use crate::auth::{Basis, Touched};
 use crate::dicom::mint::answers::StudyVersion;
-use crate::dicom::query::Query;
+use crate::dicom::query::{Moment, Query};
 use crate::error::Result;
 use crate::index::Catalog;
 use crate::index::columns::{cut, key};
@@ -35,7 +35,7 @@ pub struct Wanted {
     /// Study Date before this day, `YYYYMMDD`.
     pub max_date: Option<String>,
     /// Study Date and Study Time from this moment on, and up to this moment, in UTC: `YYYYMMDD` and `HHMMSS.FFF`.
-    pub moments: (Option<(String, String)>, Option<(String, String)>),
+    pub moments: (Option<Moment>, Option<Moment>),
 }
 
 /// UIDs in one statement.
@@ -165,14 +165,11 @@ impl Catalog<'_> {
     }
 
     /// An interval of moments in UTC, as a search over DICOMweb writes it: each object in its own zone (Q27, Q28).
-    fn within(
-        &self,
-        (from, to): &(Option<(String, String)>, Option<(String, String)>),
-    ) -> Result<Vec<Expr>> {
+    fn within(&self, (from, to): &(Option<Moment>, Option<Moment>)) -> Result<Vec<Expr>> {
         if from.is_none() && to.is_none() {
             return Ok(Vec::new());
         }
-        let part = |moment: &Option<(String, String)>, of: fn(&(String, String)) -> &String| {
+        let part = |moment: &Option<Moment>, of: fn(&Moment) -> &String| {
             moment.as_ref().map(of).cloned().unwrap_or_default()
         };
         let text = format!(

@@ -8,6 +8,7 @@ use crate::error::Kind;
 use crate::index::Index;
 use crate::index::mint::{Hits, Log, Order, Wanted};
 use crate::model::{Class, Facility, Removal, StudyId};
+use Operation::{Create, Delete, Update};
 
 const FIRST: Hits = Hits { limit: 50, skip: 0 };
 
@@ -92,7 +93,6 @@ async fn each_transaction_that_changes_a_study_is_one_change() {
         .await
         .unwrap();
 
-    use Operation::{Create, Delete, Update};
     let changes = study.changes_of(one).await.unwrap();
     let expected = [
         (0, Create),
@@ -163,16 +163,16 @@ async fn mint_l01_l02_l05_the_log_of_the_archive_is_paged_and_begins_anywhere() 
         .await,
         [3, 2]
     );
-    let last = Log {
+    let consolidated = Log {
         consolidate: true,
         ..newest
     };
-    assert_eq!(list(last).await, [5, 4]);
+    assert_eq!(list(consolidated).await, [5, 4]);
     assert_eq!(
         list(Log {
             limit: 1,
             skip: 1,
-            ..last
+            ..consolidated
         })
         .await,
         [4]
@@ -189,7 +189,7 @@ async fn mint_l01_l02_l05_the_log_of_the_archive_is_paged_and_begins_anywhere() 
     assert_eq!(
         list(Log {
             since: since(4),
-            ..last
+            ..consolidated
         })
         .await,
         [5]
@@ -197,7 +197,7 @@ async fn mint_l01_l02_l05_the_log_of_the_archive_is_paged_and_begins_anywhere() 
     assert_eq!(
         list(Log {
             since: since(5),
-            ..last
+            ..consolidated
         })
         .await,
         [0_i64; 0]

@@ -49,8 +49,11 @@ async fn mint_w01_w02_w03_w04_w05_w06_w07_attributes_stand_where_they_belong() {
     .await;
     assert_eq!(values(&found, "studyUUID"), [uuid.clone()]);
     assert_eq!(values(&found, "query_level"), ["STUDY"]);
-    assert_eq!(values(&found, "tag"), ["00100010", "00100020", "0020000D"]);
-    let names = values(&found, "val");
+    assert_eq!(
+        values(&found, "tag"),
+        ["00081030", "00100010", "00100020", "0020000D"]
+    );
+    let names = &values(&found, "val")[1..];
     assert_eq!(
         names,
         ["Yamada^Hanako=山田^花子=やまだ^はなこ", "P1", "1.2.3.1"]
