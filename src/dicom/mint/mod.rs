@@ -7,9 +7,11 @@ pub mod answers;
 pub mod document;
 mod form;
 pub mod gpb;
+pub mod items;
 pub mod levels;
 pub mod limits;
 mod raw;
+pub mod source;
 mod tags;
 #[cfg(test)]
 mod tests;

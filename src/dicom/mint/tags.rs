@@ -95,6 +95,11 @@ impl Tags {
     }
 }
 
+/// Whether XML 1.0 has a place for a character (MINT D03, V12).
+pub(super) fn is_xml(c: char) -> bool {
+    !matches!(c, '\0'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}')
+}
+
 /// An instant as documents have it: UTC, with the milliseconds that are not zero (MINT N07).
 pub fn time_text(at: Timestamp) -> String {
     let micros = i128::from(at.0);

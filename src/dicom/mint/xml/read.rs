@@ -20,6 +20,7 @@ use super::open::{Document, Wrong};
 use crate::dicom::mint::NAMESPACE;
 use crate::dicom::mint::document::Part;
 use crate::dicom::mint::limits::{MAX_LEVEL_BYTES, too_long};
+use crate::dicom::mint::tags::is_xml;
 use crate::{Error, Result};
 
 /// Reads a document to its end. An instance is the most that is held.
@@ -106,11 +107,6 @@ impl Marks<'_> {
             Some(_) => Err(Wrong::Here("an exclude that is neither true nor false")),
         }
     }
-}
-
-/// Whether XML 1.0 has a place for a character (MINT D03, V12).
-pub(super) fn is_xml(c: char) -> bool {
-    !matches!(c, '\0'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}')
 }
 
 /// A document of which so many bytes may be read before the next piece is complete.
