@@ -4,10 +4,21 @@
 //! dictionary with the two lists of [`levels`] that say which attribute is a study's and which a series'.
 
 pub mod answers;
+pub mod document;
+mod form;
+pub mod gpb;
+pub mod items;
 pub mod levels;
+pub mod limits;
+mod raw;
+pub mod source;
 mod tags;
+#[cfg(test)]
+mod tests;
 pub mod types;
+pub mod xml;
 
+pub use form::Form;
 pub use tags::time_text;
 
 /// The namespace of every document (MINT N01).

@@ -1,13 +1,11 @@
 //! The marks of an XML document, written to the end of a buffer.
 
-use std::fmt::Write as _;
-
 use super::NAMESPACE;
 use crate::dicom::xml::escape;
 use crate::model::{Tag, Timestamp};
 
 /// An XML document in the making (MINT N01, N03: a default namespace and a declaration, nothing before it).
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Tags {
     pub(super) out: Vec<u8>,
 }
@@ -15,11 +13,22 @@ pub(super) struct Tags {
 impl Tags {
     /// A document whose root is open.
     pub(super) fn document(root: &str) -> Self {
-        let mut tags = Self { out: Vec::new() };
-        tags.raw("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-        tags.open(root);
-        tags.text("xmlns", NAMESPACE);
+        let mut tags = Self::default();
+        tags.begin(root);
         tags
+    }
+
+    /// Begins a document and the tag of its root.
+    pub(super) fn begin(&mut self, root: &str) {
+        self.raw("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+        self.open(root);
+        self.text("xmlns", NAMESPACE);
+    }
+
+    /// Begins an element without attributes; children follow.
+    pub(super) fn element(&mut self, name: &str) {
+        self.open(name);
+        self.inside();
     }
 
     /// Begins the tag of an element; attributes may follow.
@@ -86,6 +95,11 @@ impl Tags {
     }
 }
 
+/// Whether XML 1.0 has a place for a character (MINT D03, V12).
+pub(super) fn is_xml(c: char) -> bool {
+    !matches!(c, '\0'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}')
+}
+
 /// An instant as documents have it: UTC, with the milliseconds that are not zero (MINT N07).
 pub fn time_text(at: Timestamp) -> String {
     let micros = i128::from(at.0);
@@ -93,14 +107,12 @@ pub fn time_text(at: Timestamp) -> String {
     let at = at.unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
     let (date, millis) = (at.date(), at.millisecond());
     let (hour, minute, second) = at.to_hms();
-    let mut text = format!("{date}T{hour:02}:{minute:02}:{second:02}");
-    if millis > 0 {
-        // A write to a string cannot fail.
-        drop(write!(text, ".{millis:03}"));
-        text.truncate(text.trim_end_matches('0').len());
+    let seconds = format!("{date}T{hour:02}:{minute:02}:{second:02}");
+    if millis == 0 {
+        return format!("{seconds}Z");
     }
-    text.push('Z');
-    text
+    let fraction = format!("{millis:03}");
+    format!("{seconds}.{}Z", fraction.trim_end_matches('0'))
 }
 
 #[cfg(test)]
