@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::items::{Items, Lengths};
 use super::list::ItemList;
 use crate::archive::Archive;
 use crate::auth::Access;
+use crate::dicom::mint::items::{Items, Lengths};
 use crate::error::{Error, Result};
+use crate::index::catalog::Narrowed;
 use crate::index::mint::MintStudy;
 use crate::storage::BlobRef;
 
@@ -53,16 +54,23 @@ pub struct Chosen {
 }
 
 impl Archive {
-    /// The items of a study that the caller sees; they have their numbers already.
+    /// The items of a study that the caller sees, all or those of some instances; they have their numbers already.
     ///
     /// # Errors
     /// `Kind::Unavailable` if database or store do not answer.
-    pub async fn layout(&self, access: &Access, study: &MintStudy) -> Result<Layout> {
+    pub async fn layout(
+        &self,
+        access: &Access,
+        study: &MintStudy,
+        which: &Narrowed,
+    ) -> Result<Layout> {
         let mut layout = Layout::default();
         let mut next = 0;
         loop {
             let catalog = self.catalog(access);
-            let page = catalog.item_rows(study.at.study, next, PAGE).await?;
+            let page = catalog
+                .item_rows((study.at.study, which), next, PAGE)
+                .await?;
             let is_last = (page.len() as u64) < PAGE;
             for row in page {
                 let file = BlobRef {

@@ -3,9 +3,10 @@
 //! `number` gives the numbers when a study is first read, `layout` knows how long each item is, `list` what is asked for, `read`
 //! gives the bytes.
 
-mod items;
+pub mod document;
+pub mod kept;
 pub mod layout;
 pub mod list;
 mod number;
-mod places;
 pub mod read;
+mod search;

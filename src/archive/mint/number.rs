@@ -4,16 +4,14 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::items::{Items, Part, encode, total};
-use super::places::{Places, has_more};
 use crate::archive::Archive;
 use crate::archive::metadata::MAX_BLOCK_BYTES;
-use crate::archive::through::Through;
+use crate::dicom::bulk::BulkPath;
 use crate::dicom::frames::FrameTable;
+use crate::dicom::mint::items::Items;
+use crate::dicom::mint::source::{Reading, Stored};
 use crate::error::{Error, Kind, Result};
 use crate::index::mint::{Counted, MintStudy, Uncounted};
-use crate::model::TransferSyntax;
-use crate::model::transfer_syntax::Encoding;
 use crate::storage::{BlobRef, frame_table, inflate};
 
 /// Instances that are counted before what was found is kept.
@@ -22,8 +20,13 @@ const PAGE: u64 = 500;
 /// How often it is begun anew because something came in between.
 const ATTEMPTS: u32 = 8;
 
-/// What ends encapsulated pixel data: the header of a delimiter.
-const DELIMITER_BYTES: u64 = 8;
+/// The longest portion of a file that is read at once.
+const MOST_BYTES: usize = 1 << 20;
+
+/// Base64 of the shortest binary value that is an item, and what stands before it and before a link in a stored head.
+const LEAST_BASE64: usize = 344;
+const INLINE: &[u8] = b"\"InlineBinary\":\"";
+const LINK: &[u8] = b"\"BulkDataURI\":\"";
 
 impl Archive {
     /// Sees to it that every item of a study has its number.
@@ -79,14 +82,12 @@ impl Archive {
         let frames = self
             .frame_table_at(one.frame_table.as_deref(), &one.blob)
             .await?;
-        let table = if has_more(head) {
-            Some(encode(&self.parts_of(one, frames.as_ref()).await?))
-        } else {
-            None
-        };
+        if has_more(head) {
+            let items = self.read_stored(&one.blob, frames).await?.items;
+            return one.counted(items.count(), Some(items.encode()));
+        }
         let frames = frames.map(|table| (table, one.number_of_frames));
-        let items = Items::read(table.as_deref(), frames)?;
-        one.counted(items.count(), table)
+        one.counted(Items::read(None, frames)?.count(), None)
     }
 
     /// The frame table of a file.
@@ -102,35 +103,65 @@ impl Archive {
         FrameTable::decode(&table).map(Some)
     }
 
-    /// Walks over a file, up to its pixel data if they are the last of it.
-    async fn parts_of(&self, one: &Uncounted, frames: Option<&FrameTable>) -> Result<Vec<Part>> {
-        let mut blob = one.blob.clone();
-        let is_deflated = TransferSyntax::of(&one.transfer_syntax_uid)
-            .is_some_and(|syntax| syntax.encoding == Encoding::Deflated);
-        let len = blob.range.end.saturating_sub(blob.range.start);
-        let pixels = frames.and_then(extent).filter(|_| !is_deflated);
-        let last = pixels.filter(|pixels| pixels.end >= len);
-        if let Some(pixels) = &last {
-            let end = blob.range.start.saturating_add(pixels.start);
-            blob.range.end = end.min(blob.range.end);
+    /// A stored file without the values that are items, as MINT has it.
+    pub(super) async fn read_stored(
+        &self,
+        blob: &BlobRef,
+        frames: Option<FrameTable>,
+    ) -> Result<Stored> {
+        let (start, len) = (
+            blob.range.start,
+            blob.range.end.saturating_sub(blob.range.start),
+        );
+        let mut reading = Reading::new(len, frames);
+        while let Some(range) = reading.wants() {
+            let range = start.saturating_add(range.start)..start.saturating_add(range.end);
+            let bytes = self
+                .vault
+                .read_small(&blob.object, range, MOST_BYTES)
+                .await?;
+            reading.feed(&bytes)?;
         }
-        let places = Places::new(frames.is_some(), last.is_some());
-        let mut walk = Through::over(self.vault.read(&blob), places);
-        while walk.next().await?.is_some() {}
-        Ok(walk.sink.parts)
+        reading.finish()
     }
 }
 
-/// From the first byte of pixel data to behind all that belongs to them; `None` where there are none.
-fn extent(table: &FrameTable) -> Option<Range<u64>> {
-    let first = table.part(0)?.ranges.first()?.start;
-    let last = table.part(table.parts().checked_sub(1)?)?;
-    let end = last.ranges.last()?;
-    let pad = total(std::slice::from_ref(end)) % 2;
-    let delimiter = if table.is_native() {
-        0
-    } else {
-        DELIMITER_BYTES
+/// Whether a stored head has values that may be items beside the pixel data of its top level. Most have none, and then the file
+/// need not be looked at.
+fn has_more(head: &[u8]) -> bool {
+    let behind = |mark: &'static [u8]| {
+        memchr::memmem::find_iter(head, mark).filter_map(move |at| {
+            let value = head.get(at + mark.len()..)?;
+            let end = memchr::memchr(b'"', value)?;
+            value.get(..end)
+        })
     };
-    Some(first..end.end.saturating_add(pad).saturating_add(delimiter))
+    behind(INLINE).any(|value| value.len() >= LEAST_BASE64)
+        || behind(LINK).any(|link| !is_of_pixels(link))
+}
+
+/// Whether a link is that of the pixel data of the top level.
+fn is_of_pixels(link: &[u8]) -> bool {
+    let text = std::str::from_utf8(link).unwrap_or_default();
+    let path = text
+        .rsplit_once("bulkdata/")
+        .map(|(_, path)| BulkPath::parse(path));
+    matches!(path, Some(Ok(path)) if path.is_top_level() && path.is_pixels())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mint_k24_k25_a_head_tells_whether_the_file_is_to_be_looked_at() {
+        let link = |path: &str| format!(r#"{{"X":{{"BulkDataURI":"http://h/bulkdata/{path}"}}}}"#);
+        let inline = |len: usize| format!(r#"{{"X":{{"InlineBinary":"{}"}}}}"#, "A".repeat(len));
+        assert!(!has_more(b"{}"));
+        assert!(!has_more(link("7FE00010").as_bytes()));
+        assert!(has_more(link("00091001").as_bytes()));
+        assert!(has_more(link("00880200/1/7FE00010").as_bytes()));
+        assert!(!has_more(inline(340).as_bytes()));
+        assert!(has_more(inline(344).as_bytes()));
+    }
 }

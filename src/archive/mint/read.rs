@@ -10,11 +10,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::items::Items;
 use crate::archive::Archive;
 use crate::archive::guard::Pace;
 use crate::archive::retrieve::ByteStream;
 use crate::auth::Access;
+use crate::dicom::mint::items::{Items, total};
 use crate::dicom::window::Window;
 use crate::error::{Error, Kind, Result};
 use crate::index::catalog::{Instance, Visible};
@@ -88,7 +88,7 @@ impl Archive {
             let ranges = open.items.ranges(number.checked_sub(open.first)?)?;
             Some(StoredItem {
                 instance: open.instance,
-                len: super::items::total(&ranges),
+                len: total(&ranges),
                 ranges,
             })
         }))

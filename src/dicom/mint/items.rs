@@ -119,6 +119,11 @@ impl Items {
         })
     }
 
+    /// The table of these items, as [`read`](Self::read) takes it.
+    pub fn encode(&self) -> Vec<u8> {
+        encode(&self.parts)
+    }
+
     /// How many there are.
     pub fn count(&self) -> u32 {
         let counts = self.parts.iter().map(|part| self.count_of(part));

@@ -89,6 +89,31 @@ impl Framing {
         head
     }
 
+    /// What stands before the bytes of a document that comes before all items, and behind them.
+    pub(super) fn around_document(&self, content_type: &str, len: u64) -> (String, &'static str) {
+        let (
+            Self {
+                boundary, study, ..
+            },
+            end,
+        ) = (self, self.line_end());
+        let root = self.root.as_deref().unwrap_or_default();
+        let head = format!(
+            "--{boundary}{end}Content-Type: {content_type}{end}Content-ID: <metadata@{study}>{end}\
+             Content-Length: {len}{end}\
+             Content-Location: {root}/studies/{study}/{TYPE}/metadata{end}{end}"
+        );
+        (head, end)
+    }
+
+    /// The media type of an answer whose first part has another.
+    pub(super) fn content_type_of(&self, root_type: &str) -> String {
+        format!(
+            "multipart/related; type=\"{root_type}\"; boundary={}",
+            self.boundary
+        )
+    }
+
     /// What stands behind the last part.
     fn end(&self) -> String {
         let end = if self.root.is_some() { "\r\n" } else { "" };

@@ -19,6 +19,7 @@ use crate::http::dicomweb::shapes::Binary;
 use crate::http::media_type::split;
 use crate::http::multipart::write::Boundary;
 use crate::http::{Kura, conditional, problem, respond};
+use crate::index::catalog::Narrowed;
 use crate::index::mint::MintStudy;
 
 const OCTETS: &str = "application/octet-stream";
@@ -45,7 +46,11 @@ pub(super) async fn retrieve(
     if let Some(number) = list.only() {
         return one(&kura, &access, &request, &study, number).await;
     }
-    let layout = Arc::new(kura.archive.layout(&access, &study).await?);
+    let layout = Arc::new(
+        kura.archive
+            .layout(&access, &study, &Narrowed::default())
+            .await?,
+    );
     let chosen = layout.choose(&list).map_err(named)?;
     if let Some(only) = chosen.only() {
         return one(&kura, &access, &request, &study, only.number.into()).await;
@@ -61,7 +66,7 @@ pub(super) async fn retrieve(
 }
 
 /// What is missing is a part of a study that the caller sees, so it may be named.
-fn named(error: Error) -> Error {
+pub(super) fn named(error: Error) -> Error {
     if error.kind() == Kind::NotFound {
         return no_such_item();
     }

@@ -3,9 +3,11 @@
 
 mod asked;
 mod attributes;
+mod bundle;
 mod changelog;
 mod framing;
 mod items;
+mod metadata;
 mod paths;
 mod root;
 mod search;
@@ -32,7 +34,13 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(types::dictionary)
         .service(study::root)
         .service(study::delete)
-        .service(changelog::of_study);
+        .service(changelog::of_study)
+        .service(bundle::retrieve)
+        .service(metadata::change)
+        .service(metadata::metadata)
+        .service(metadata::metadata_as)
+        .service(metadata::summary)
+        .service(metadata::summary_as);
 }
 
 /// An answer that is a document.

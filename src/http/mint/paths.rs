@@ -22,6 +22,63 @@ impl StudyNames {
     }
 }
 
+/// `{uuid}` and `{type}`.
+#[derive(Debug, Deserialize)]
+pub(super) struct TypeNames {
+    uuid: String,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+impl TypeNames {
+    /// The study, if it can be named so.
+    pub(super) fn study(&self) -> Result<StudyId> {
+        study(&self.uuid)
+    }
+
+    /// Refuses a type that the study does not have (MINT X04).
+    pub(super) fn check_type(&self) -> Result<()> {
+        check_type(&self.kind)
+    }
+}
+
+/// `{uuid}`, `{type}` and the ending of a document.
+#[derive(Debug, Deserialize)]
+pub(super) struct FormNames {
+    uuid: String,
+    #[serde(rename = "type")]
+    kind: String,
+    /// How it is encoded, not yet read.
+    pub(super) form: String,
+}
+
+impl FormNames {
+    /// The study, if it can be named so.
+    pub(super) fn study(&self) -> Result<StudyId> {
+        study(&self.uuid)
+    }
+
+    /// Refuses a type that the study does not have (MINT X04).
+    pub(super) fn check_type(&self) -> Result<()> {
+        check_type(&self.kind)
+    }
+}
+
+/// `{uuid}` and a change of the study.
+#[derive(Debug, Deserialize)]
+pub(super) struct ChangeNames {
+    uuid: String,
+    /// Its number and perhaps an ending, not yet read.
+    pub(super) change: String,
+}
+
+impl ChangeNames {
+    /// The study, if it can be named so.
+    pub(super) fn study(&self) -> Result<StudyId> {
+        study(&self.uuid)
+    }
+}
+
 /// `{uuid}`, `{type}` and which items.
 #[derive(Debug, Deserialize)]
 pub(super) struct ItemNames {
@@ -40,10 +97,14 @@ impl ItemNames {
 
     /// Refuses a type that the study does not have (MINT X04).
     pub(super) fn check_type(&self) -> Result<()> {
-        match ending_of_type(&self.kind) {
-            Some("") => Ok(()),
-            Some(_) | None => Err(Error::not_found()),
-        }
+        check_type(&self.kind)
+    }
+}
+
+fn check_type(name: &str) -> Result<()> {
+    match ending_of_type(name) {
+        Some("") => Ok(()),
+        Some(_) | None => Err(Error::not_found()),
     }
 }
 

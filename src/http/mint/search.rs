@@ -54,8 +54,7 @@ pub(super) async fn search(
     };
     let found = kura
         .archive
-        .catalog(&caller)
-        .mint_search(&wanted, hits)
+        .mint_search(&caller.access(), &wanted, hits)
         .await?;
     let (from, to) = (from.map(time_text), to.map(time_text));
     let echo = [

@@ -23,6 +23,52 @@ pub struct StudyParams {
     uuid: String,
 }
 
+/// Names the metadata of a study.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct TypeOfStudyParams {
+    /// UUID of the study, as search and change log tell it.
+    uuid: String,
+    /// `DICOM`, the only type there is.
+    #[param(rename = "type")]
+    name: String,
+}
+
+/// Names the metadata of a study in an encoding.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct FormParams {
+    /// UUID of the study, as search and change log tell it.
+    uuid: String,
+    /// `DICOM`, the only type there is.
+    #[param(rename = "type")]
+    name: String,
+    /// `xml`, and of metadata `xml.gz` or `gz`, `gpb` for protobuf, `gpb.gz`.
+    form: String,
+}
+
+/// What of a study is bundled with its metadata.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct BundleParams {
+    /// Numbers of items and ranges of them, separated by commas, or `all`.
+    items: Option<String>,
+    /// Series Instance UID: only the items of this series.
+    series: Option<String>,
+    /// A version: only the items that came after it.
+    known: Option<i64>,
+}
+
+/// Names a change of a study.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct ChangeParams {
+    /// UUID of the study, as search and change log tell it.
+    uuid: String,
+    /// Number of the change from 0; `.xml`, `.xml.gz`, `.gz`, `.gpb` or `.gpb.gz` may follow.
+    change: String,
+}
+
 /// Names items.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Path)]

@@ -1,6 +1,6 @@
 //! Binary items of a study: the instances that have them, by number (MINT 6).
 
-use sea_orm::sea_query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, JoinType, Order, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, QueryResult};
 
 use super::instance::{Instance, select};
@@ -9,7 +9,7 @@ use crate::auth::Access;
 use crate::error::{Error, Result};
 use crate::index::row::{failed, get};
 use crate::index::visible::{At, Unread, basis};
-use crate::model::StudyId;
+use crate::model::{SeriesUid, StudyId};
 
 /// An instance that is visible, with the numbers of its items.
 #[derive(Debug)]
@@ -22,6 +22,15 @@ pub struct Holder {
     pub count: u32,
     /// Where they lie, if the frame table does not say it.
     pub table: Option<Vec<u8>>,
+}
+
+/// Which instances are looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Narrowed {
+    /// Those of one series.
+    pub series: Option<SeriesUid>,
+    /// Those that came or changed after a version, as MINT counts them.
+    pub newer_than: Option<u64>,
 }
 
 /// What is known of the items of an instance without its place.
@@ -63,16 +72,21 @@ impl Catalog<'_> {
         rows.iter().map(holder).collect()
     }
 
-    /// The same without the places of the instances.
+    /// The same without the places of the instances, of some of them.
     ///
     /// # Errors
     /// `Kind::Unavailable` if the database does not answer.
-    pub async fn item_rows(&self, study: StudyId, number: u32, limit: u64) -> Result<Vec<ItemRow>> {
+    pub async fn item_rows(
+        &self,
+        (study, which): (StudyId, &Narrowed),
+        number: u32,
+        limit: u64,
+    ) -> Result<Vec<ItemRow>> {
         let of_series = Expr::col(("r0", "series_id")).equals(("i", "series_id"));
         let copy = Expr::col(("b", "pack_id"))
             .equals(("i", "pack_id"))
             .and(Expr::col(("b", "state")).eq("present"));
-        let page = Query::select()
+        let mut page = Query::select()
             .columns(["first_item", "item_count", "item_table"].map(|it| ("i", it)))
             .columns([
                 ("i", "frame_table"),
@@ -84,6 +98,13 @@ impl Catalog<'_> {
             .join_as(JoinType::InnerJoin, "pack_copy", "b", copy)
             .and_where(Expr::col(("i", "state")).eq("live"))
             .take();
+        if let Some(series) = &which.series {
+            page.and_where(Expr::col(("r0", "series_instance_uid")).eq(series.as_str()));
+        }
+        if let Some(version) = which.newer_than {
+            let known = i32::try_from(version.saturating_add(1)).unwrap_or(i32::MAX);
+            page.and_where(Expr::col(("i", "study_version")).gt(known));
+        }
         let page = narrowed(page, self.access, study, number, limit);
         let rows = self.index.reader.query_all(&page).await.map_err(failed)?;
         let of_row = |row| {
@@ -119,10 +140,8 @@ fn narrowed(
         .order_by(("x", "first_item"), Order::Desc)
         .limit(1)
         .take();
-    let start = Expr::cust_with_exprs(
-        "COALESCE(?, 0)",
-        [Expr::SubQuery(None, Box::new(before.into()))],
-    );
+    let before = Expr::SubQuery(None, Box::new(before.into()));
+    let start = Func::coalesce([before, Expr::val(0_i32)]);
     page.and_where(Expr::col(("i", "study_id")).eq(study.0))
         .and_where(Expr::col(("i", "first_item")).gte(start))
         .and_where(Expr::col(("i", "item_count")).gt(0))

@@ -22,6 +22,7 @@ use crate::model::{Class, ClassMask, SeriesId, SeriesUid, SopInstanceUid, StudyU
 use crate::storage::{BlobRef, MetaPlace};
 
 pub(in crate::index) mod deletions;
+mod documents;
 mod instance;
 mod instances;
 mod items;
@@ -31,9 +32,10 @@ mod representative;
 mod versions;
 
 pub use deletions::Wanted;
+pub use documents::{Brought, Listed};
 pub use instance::Instance;
 pub use instances::Cursor;
-pub use items::{Holder, ItemRow};
+pub use items::{Holder, ItemRow, Narrowed};
 pub use pieces::{PieceRef, SeriesPieces};
 
 /// The index as one [`Access`] may see it.

@@ -24,7 +24,7 @@ pub struct Wanted {
     pub study_instance_uid: Option<String>,
     /// Accession Number.
     pub accession_number: Option<String>,
-    /// Local name of the Issuer of Accession Number; the index does not know it.
+    /// Issuer of Accession Number, which the index does not know: whoever asks for it looks at the heads of what is found.
     pub accession_number_issuer: Option<String>,
     /// Patient ID.
     pub patient_id: Option<String>,

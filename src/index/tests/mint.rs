@@ -1,13 +1,13 @@
 //! MINT's view: versions and changes of studies, and its search.
 
-use super::removing::{approve, later, remover, scope, why};
+use super::removing::{approve, column, later, remover, scope, why};
 use super::world::{ALL, World, access, clock, instance, pack};
 use crate::auth::{Access, Scope};
 use crate::dicom::mint::answers::{Change, Operation, StudyVersion};
 use crate::error::Kind;
 use crate::index::Index;
 use crate::index::mint::{Hits, Log, Order, Wanted};
-use crate::model::{Class, Facility, Removal, StudyId};
+use crate::model::{Class, Facility, FacilityPolicy, OnConflict, Removal, StudyId};
 use Operation::{Create, Delete, Update};
 
 const FIRST: Hits = Hits { limit: 50, skip: 0 };
@@ -220,7 +220,7 @@ async fn what_is_gone_is_known_to_its_owner_until_and_after_it_is_erased() {
     assert_eq!(kind(index, &own, study).await, Some(Kind::Gone));
     assert_eq!(kind(index, &foreign, study).await, Some(Kind::NotFound));
     let log = index.catalog(&own).changes(&ALL_CHANGES).await.unwrap();
-    assert_eq!(told(&log), [(0, Operation::Create), (1, Operation::Delete)]);
+    assert_eq!(told(&log), [(0, Create), (1, Delete)]);
     assert!(
         index
             .catalog(&foreign)
@@ -305,120 +305,67 @@ async fn mint_q01_q02_q03_q04_q05_q08_all_that_is_given_must_hold_exactly() {
         uids.sort();
         assert_eq!(uids, expected, "{wanted:?}");
     };
-    let text = |text: &str| Some(text.to_owned());
-    let moment = |day: &str, time: &str| Some((day.to_owned(), time.to_owned()));
-    let any = Wanted::default;
-    check(any(), &["1", "2", "3", "4"]).await;
-    check(
-        Wanted {
-            study_instance_uid: text("2"),
-            ..any()
-        },
-        &["2"],
-    )
-    .await;
-    check(
-        Wanted {
-            patient_id: text("Ab1"),
-            ..any()
-        },
-        &["1", "3", "4"],
-    )
-    .await;
-    check(
-        Wanted {
-            patient_id: text("AB1"),
-            ..any()
-        },
-        &[],
-    )
-    .await;
-    check(
-        Wanted {
-            patient_id: text("Ab*"),
-            ..any()
-        },
-        &[],
-    )
-    .await;
-    check(
-        Wanted {
-            accession_number: text("X 7"),
-            ..any()
-        },
-        &["1", "2", "3", "4"],
-    )
-    .await;
-    check(
-        Wanted {
-            accession_number: text("x 7"),
-            ..any()
-        },
-        &[],
-    )
-    .await;
-    check(
-        Wanted {
-            patient_id_issuer: text("HOSP"),
-            ..any()
-        },
-        &["1", "2", "3", "4"],
-    )
-    .await;
-    check(
-        Wanted {
-            patient_id_issuer: text("HOSP-B"),
-            ..any()
-        },
-        &[],
-    )
-    .await;
-    let both = Wanted {
-        patient_id: text("ab1"),
-        study_instance_uid: text("1"),
-        ..any()
-    };
-    check(both, &[]).await;
-    check(
-        Wanted {
-            min_date: text("20260312"),
-            ..any()
-        },
-        &["2", "4"],
-    )
-    .await;
-    check(
-        Wanted {
-            max_date: text("20260312"),
-            ..any()
-        },
-        &["1"],
-    )
-    .await;
-    check(
-        Wanted {
-            min_date: text("20260311"),
-            max_date: text("20260312"),
-            ..any()
-        },
-        &["1"],
-    )
-    .await;
+    type Change = fn(&mut Wanted);
+    fn text(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+    let table: [(Change, &[&str]); 14] = [
+        (|_| {}, &["1", "2", "3", "4"]),
+        (|it| it.study_instance_uid = text("2"), &["2"]),
+        (|it| it.patient_id = text("Ab1"), &["1", "3", "4"]),
+        (|it| it.patient_id = text("AB1"), &[]),
+        (|it| it.patient_id = text("Ab*"), &[]),
+        (
+            |it| it.accession_number = text("X 7"),
+            &["1", "2", "3", "4"],
+        ),
+        (|it| it.accession_number = text("x 7"), &[]),
+        (
+            |it| it.patient_id_issuer = text("HOSP"),
+            &["1", "2", "3", "4"],
+        ),
+        (|it| it.patient_id_issuer = text("HOSP-B"), &[]),
+        (
+            |it| (it.patient_id, it.study_instance_uid) = (text("ab1"), text("1")),
+            &[],
+        ),
+        (|it| it.min_date = text("20260312"), &["2", "4"]),
+        (|it| it.max_date = text("20260312"), &["1"]),
+        (
+            |it| (it.min_date, it.max_date) = (text("20260311"), text("20260312")),
+            &["1"],
+        ),
+        (|it| it.min_date = text("20260313"), &[]),
+    ];
+    for (change, expected) in table {
+        let mut wanted = Wanted::default();
+        change(&mut wanted);
+        check(wanted, expected).await;
+    }
     // 08:30 in Japan is 23:30 of the day before.
-    let from = |day, time| Wanted {
-        moments: (moment(day, time), None),
-        ..any()
-    };
-    check(from("20260311", "101500.000000"), &["1", "2", "4"]).await;
-    check(from("20260311", "233000.000000"), &["2", "4"]).await;
-    check(from("20260311", "233000.000001"), &["2"]).await;
-    let to = |day, time| Wanted {
-        moments: (None, moment(day, time)),
-        ..any()
-    };
-    check(to("20260311", "101500.000000"), &["1"]).await;
-    check(to("20260311", "101459.999000"), &[]).await;
-    check(to("20260311", "233000.000000"), &["1", "4"]).await;
+    let moment = |(day, time): (&str, &str)| Some((day.to_owned(), time.to_owned()));
+    for (from, to, expected) in [
+        (
+            moment(("20260311", "101500.000000")),
+            None,
+            &["1", "2", "4"][..],
+        ),
+        (moment(("20260311", "233000.000000")), None, &["2", "4"]),
+        (moment(("20260311", "233000.000001")), None, &["2"]),
+        (None, moment(("20260311", "101500.000000")), &["1"]),
+        (None, moment(("20260311", "101459.999000")), &[]),
+        (None, moment(("20260311", "233000.000000")), &["1", "4"]),
+    ] {
+        let moments = (from, to);
+        check(
+            Wanted {
+                moments,
+                ..Wanted::default()
+            },
+            expected,
+        )
+        .await;
+    }
 }
 
 #[tokio::test]
@@ -481,4 +428,103 @@ async fn an_emptied_search_reads_indexes() {
     };
     let by_patient = plan(patient).await;
     assert!(by_patient.contains("study_by_patient"), "{by_patient}");
+}
+
+/// Counts two items an instance, and numbers them.
+async fn numbered(index: &Index, caller: &Access, study: StudyId) {
+    let study = index.catalog(caller).mint_study(study).await.unwrap();
+    loop {
+        let page = index.uncounted(&study, 2).await.unwrap();
+        let counted = page.iter().map(|one| one.counted(2, None).unwrap());
+        index.keep_counts(&study, counted.collect()).await.unwrap();
+        if page.is_empty() && index.give_numbers(&study).await.unwrap() {
+            return;
+        }
+    }
+}
+
+const NUMBERS: &str = "SELECT sop_instance_uid || ' ' || first_item FROM instance WHERE first_item IS NOT NULL \
+    ORDER BY first_item";
+
+#[tokio::test]
+async fn mint_p21_p22_p24_replicas_that_number_at_once_number_once() {
+    let world = World::new().await;
+    let at = world.facility("F001").await;
+    let index = &world.index;
+    let own = access(&at, ALL);
+    let of = |uid: &str, series: &str, number: &str| {
+        let instance = instance(uid).series(series);
+        instance
+            .with("SeriesNumber", "2")
+            .with("InstanceNumber", number)
+    };
+    let first = vec![
+        of("1.1.9", "1.1", "1"),
+        of("1.1.1", "1.1", "10"),
+        of("1.1.2", "1.1", "9"),
+    ];
+    world.store(&at, &[pack("1", first)]).await;
+    let study = all(index, &own).await[0].study;
+    let other = Index::open(&world.url, clock()).await.unwrap();
+    tokio::join!(
+        numbered(index, &own, study),
+        numbered(&other, &own, study),
+        numbered(index, &own, study),
+    );
+    assert_eq!(
+        column(index, NUMBERS).await,
+        ["1.1.9 0", "1.1.2 2", "1.1.1 4"]
+    );
+    let before = index.catalog(&own).mint_study(study).await.unwrap();
+    assert!(before.is_numbered);
+    let front = instance("1.0.1").series("1.0").with("SeriesNumber", "1");
+    world.store(&at, &[pack("1", vec![front])]).await;
+    let later = index.catalog(&own).mint_study(study).await.unwrap();
+    assert!(!later.is_numbered);
+    let known = index.catalog(&own).items_from(study, 0, 10).await.unwrap();
+    assert_eq!(
+        known.len(),
+        3,
+        "what has a number can be read before the rest has one"
+    );
+    numbered(&other, &own, study).await;
+    assert_eq!(column(index, NUMBERS).await[3], "1.0.1 6");
+    let counts = "SELECT next_item || ' ' || numbered_version FROM study";
+    assert_eq!(column(index, counts).await, ["8 2"]);
+}
+
+#[tokio::test]
+async fn mint_p24_another_object_in_its_place_gets_other_numbers() {
+    let world = World::new().await;
+    let mut at = world.facility("F001").await;
+    let index = &world.index;
+    at.policy = std::sync::Arc::new(FacilityPolicy {
+        on_conflict: OnConflict::Replace,
+        ..FacilityPolicy::default()
+    });
+    let own = access(&at, ALL);
+    let two = vec![instance("1.1.1").bytes(1), instance("1.1.2")];
+    world.store(&at, &[pack("1", two)]).await;
+    let study = all(index, &own).await[0].study;
+    numbered(index, &own, study).await;
+    world
+        .store(&at, &[pack("1", vec![instance("1.1.1").bytes(2)])])
+        .await;
+    numbered(index, &own, study).await;
+    assert_eq!(column(index, NUMBERS).await, ["1.1.2 2", "1.1.1 4"]);
+    let held = index.catalog(&own).items_from(study, 3, 10).await.unwrap();
+    let firsts: Vec<_> = held
+        .iter()
+        .map(|holder| (holder.first, holder.count))
+        .collect();
+    assert_eq!(firsts, [(2, 2), (4, 2)]);
+    assert!(
+        index
+            .catalog(&own)
+            .items_from(study, 6, 10)
+            .await
+            .unwrap()
+            .len()
+            <= 1
+    );
 }

@@ -3,7 +3,9 @@
 mod attributes;
 mod changelog;
 mod items;
+mod metadata;
 mod search;
+mod streams;
 mod study;
 mod types;
 

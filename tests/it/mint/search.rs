@@ -138,3 +138,36 @@ async fn mint_n11_z13_documents_are_compressed_for_those_who_ask() {
         }
     }
 }
+
+#[tokio::test]
+async fn mint_q02_q11_an_issuer_of_accession_numbers_tells_equal_numbers_apart() {
+    let server = Server::start();
+    let token = server.reader("F001");
+    let of = |uid: &str, issuer: &str| {
+        let mut item = vec![0x40, 0, 0x31, 0, b'U', b'T', 0, 0];
+        item.extend_from_slice(&u32::try_from(issuer.len()).unwrap().to_le_bytes());
+        item.extend_from_slice(issuer.as_bytes());
+        let mut sequence = vec![0xFE, 0xFF, 0x00, 0xE0];
+        sequence.extend_from_slice(&u32::try_from(item.len()).unwrap().to_le_bytes());
+        sequence.extend_from_slice(&item);
+        instance(uid).bytes(0x0008_0051, "SQ", sequence).file()
+    };
+    let files = [
+        of("1.2.1", "RIS1"),
+        of("1.2.2", "RIS2"),
+        instance("1.2.3").file(),
+    ];
+    server.stored(&token, &files).await;
+    for (query, hits) in [
+        ("accessionNumber=ACC1", 3),
+        ("accessionNumber=ACC1&accessionNumberIssuer=RIS2", 1),
+        ("accessionNumberIssuer=RIS1", 1),
+        ("accessionNumberIssuer=RIS1&offset=2", 0),
+        ("accessionNumberIssuer=ris1", 0),
+        ("accessionNumberIssuer=RIS*", 0),
+    ] {
+        let found = server.get(&format!("/mint/studies?{query}"), &token).await;
+        assert_document(&found, "studySearchResults");
+        assert_eq!(values(&found, "studyUUID").len(), hits, "{query}");
+    }
+}

@@ -101,6 +101,8 @@ impl Operation {
             .replace("{type}", "DICOM")
             .replace("{part}", self.part)
             .replace("{list}", self.part)
+            .replace("{form}", self.part)
+            .replace("{change}", self.part)
             .replace("{code}", self.part)
             .replace(
                 "{id}",
