@@ -11,7 +11,6 @@ pub mod issuer;
 pub mod items;
 pub mod levels;
 pub mod limits;
-pub mod normal;
 mod raw;
 pub mod source;
 mod tags;

@@ -178,7 +178,7 @@ async fn answer(
     // It is compressed already for those who take that (MINT Z13).
     let zstd = compress::weight(request.headers(), "zstd");
     let gzip = compress::weight(request.headers(), "gzip");
-    if gzip > 0.0 && gzip >= zstd || gzip > 0.0 && !is_text {
+    if gzip > 0.0 && (gzip >= zstd || !is_text) {
         response.insert_header((CONTENT_ENCODING, "gzip"));
         return Ok(response.body(document.gzip));
     }

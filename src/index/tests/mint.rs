@@ -296,51 +296,47 @@ async fn mint_q01_q02_q03_q04_q05_q08_all_that_is_given_must_hold_exactly() {
         ),
     ];
     world.store(&at, &there).await;
-    let check = async |wanted: Wanted, expected: &[&str]| {
+    let check = async |wanted: &Wanted, expected: &[&str]| {
         let mut uids = Vec::new();
-        for hit in found(index, &own, &wanted).await {
+        for hit in found(index, &own, wanted).await {
             let study = index.catalog(&own).mint_uid(hit.study).await.unwrap();
             uids.push(study.to_string());
         }
         uids.sort();
         assert_eq!(uids, expected, "{wanted:?}");
     };
-    type Change = fn(&mut Wanted);
-    fn text(text: &str) -> Option<String> {
-        Some(text.to_owned())
-    }
-    let table: [(Change, &[&str]); 14] = [
+    let table: [(fn(&mut Wanted), &[&str]); 14] = [
         (|_| {}, &["1", "2", "3", "4"]),
-        (|it| it.study_instance_uid = text("2"), &["2"]),
-        (|it| it.patient_id = text("Ab1"), &["1", "3", "4"]),
-        (|it| it.patient_id = text("AB1"), &[]),
-        (|it| it.patient_id = text("Ab*"), &[]),
+        (|it| it.study_instance_uid = Some("2".into()), &["2"]),
+        (|it| it.patient_id = Some("Ab1".into()), &["1", "3", "4"]),
+        (|it| it.patient_id = Some("AB1".into()), &[]),
+        (|it| it.patient_id = Some("Ab*".into()), &[]),
         (
-            |it| it.accession_number = text("X 7"),
+            |it| it.accession_number = Some("X 7".into()),
             &["1", "2", "3", "4"],
         ),
-        (|it| it.accession_number = text("x 7"), &[]),
+        (|it| it.accession_number = Some("x 7".into()), &[]),
         (
-            |it| it.patient_id_issuer = text("HOSP"),
+            |it| it.patient_id_issuer = Some("HOSP".into()),
             &["1", "2", "3", "4"],
         ),
-        (|it| it.patient_id_issuer = text("HOSP-B"), &[]),
+        (|it| it.patient_id_issuer = Some("HOSP-B".into()), &[]),
         (
-            |it| (it.patient_id, it.study_instance_uid) = (text("ab1"), text("1")),
+            |it| (it.patient_id, it.study_instance_uid) = (Some("ab1".into()), Some("1".into())),
             &[],
         ),
-        (|it| it.min_date = text("20260312"), &["2", "4"]),
-        (|it| it.max_date = text("20260312"), &["1"]),
+        (|it| it.min_date = Some("20260312".into()), &["2", "4"]),
+        (|it| it.max_date = Some("20260312".into()), &["1"]),
         (
-            |it| (it.min_date, it.max_date) = (text("20260311"), text("20260312")),
+            |it| (it.min_date, it.max_date) = (Some("20260311".into()), Some("20260312".into())),
             &["1"],
         ),
-        (|it| it.min_date = text("20260313"), &[]),
+        (|it| it.min_date = Some("20260313".into()), &[]),
     ];
     for (change, expected) in table {
         let mut wanted = Wanted::default();
         change(&mut wanted);
-        check(wanted, expected).await;
+        check(&wanted, expected).await;
     }
     // 08:30 in Japan is 23:30 of the day before.
     let moment = |(day, time): (&str, &str)| Some((day.to_owned(), time.to_owned()));
@@ -356,15 +352,11 @@ async fn mint_q01_q02_q03_q04_q05_q08_all_that_is_given_must_hold_exactly() {
         (None, moment(("20260311", "101459.999000")), &[]),
         (None, moment(("20260311", "233000.000000")), &["1", "4"]),
     ] {
-        let moments = (from, to);
-        check(
-            Wanted {
-                moments,
-                ..Wanted::default()
-            },
-            expected,
-        )
-        .await;
+        let wanted = Wanted {
+            moments: (from, to),
+            ..Wanted::default()
+        };
+        check(&wanted, expected).await;
     }
 }
 
@@ -447,7 +439,7 @@ const NUMBERS: &str = "SELECT sop_instance_uid || ' ' || first_item FROM instanc
     ORDER BY first_item";
 
 #[tokio::test]
-async fn mint_p21_p22_p24_replicas_that_number_at_once_number_once() {
+async fn mint_p21_p22_p23_p24_replicas_that_number_at_once_number_once() {
     let world = World::new().await;
     let at = world.facility("F001").await;
     let index = &world.index;
@@ -465,6 +457,10 @@ async fn mint_p21_p22_p24_replicas_that_number_at_once_number_once() {
     ];
     world.store(&at, &[pack("1", first)]).await;
     let study = all(index, &own).await[0].study;
+    assert!(
+        column(index, NUMBERS).await.is_empty(),
+        "nothing is numbered while it is stored"
+    );
     let other = Index::open(&world.url, clock()).await.unwrap();
     tokio::join!(
         numbered(index, &own, study),
