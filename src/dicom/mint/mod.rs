@@ -10,6 +10,7 @@ pub mod gpb;
 pub mod items;
 pub mod levels;
 pub mod limits;
+pub mod normal;
 mod raw;
 pub mod source;
 mod tags;
