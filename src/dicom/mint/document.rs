@@ -170,13 +170,17 @@ impl Attribute {
 
     /// The binary items that it refers to, at any depth, in order.
     pub fn bulks(&self) -> impl Iterator<Item = &Bulk> {
-        let nested = match &self.value {
-            Value::Items(nodes) => nodes.as_slice(),
-            _ => &[],
+        let nested: &[Node] = if let Value::Items(nodes) = &self.value {
+            nodes
+        } else {
+            &[]
         };
-        let nested = nested.iter().filter_map(|node| match node {
-            Node::Attribute(attribute) => attribute.value.bulk(),
-            _ => None,
+        let nested = nested.iter().filter_map(|node| {
+            if let Node::Attribute(attribute) = node {
+                attribute.value.bulk()
+            } else {
+                None
+            }
         });
         self.value.bulk().into_iter().chain(nested)
     }
@@ -185,26 +189,32 @@ impl Attribute {
     pub fn bulks_mut(&mut self) -> Vec<&mut Bulk> {
         match &mut self.value {
             Value::Bulk(bulk) => vec![bulk],
-            Value::Items(nodes) => nodes
-                .iter_mut()
-                .filter_map(|node| match node {
-                    Node::Attribute(Attribute {
-                        value: Value::Bulk(bulk),
-                        ..
-                    }) => Some(bulk),
-                    _ => None,
-                })
-                .collect(),
-            _ => Vec::new(),
+            Value::Items(nodes) => nodes.iter_mut().filter_map(Node::bulk_mut).collect(),
+            Value::Empty | Value::Text(_) | Value::Bytes(_) | Value::Number { .. } => Vec::new(),
         }
     }
 }
 
 impl Value {
     fn bulk(&self) -> Option<&Bulk> {
-        match self {
-            Self::Bulk(bulk) => Some(bulk),
-            _ => None,
+        if let Self::Bulk(bulk) = self {
+            Some(bulk)
+        } else {
+            None
+        }
+    }
+}
+
+impl Node {
+    fn bulk_mut(&mut self) -> Option<&mut Bulk> {
+        if let Self::Attribute(Attribute {
+            value: Value::Bulk(bulk),
+            ..
+        }) = self
+        {
+            Some(bulk)
+        } else {
+            None
         }
     }
 }

@@ -36,10 +36,10 @@ pub const LONGEST_TEXT: u32 = 1 << 20;
 pub fn is_item(header: &Header) -> bool {
     use VR::{LT, OB, OD, OF, OL, OV, OW, ST, UC, UN, UR, UT};
     let len = header.len.unwrap_or(0);
-    match header.vr {
-        OB | OD | OF | OL | OV | OW | UN => len >= LEAST_BYTES || len > 0 && is_pixels(header),
-        LT | ST | UC | UR | UT => len > LONGEST_TEXT,
-        _ => false,
+    if matches!(header.vr, OB | OD | OF | OL | OV | OW | UN) {
+        len >= LEAST_BYTES || len > 0 && is_pixels(header)
+    } else {
+        matches!(header.vr, LT | ST | UC | UR | UT) && len > LONGEST_TEXT
     }
 }
 
@@ -338,7 +338,6 @@ fn take(rest: &mut &[u8]) -> Option<u64> {
 }
 
 #[cfg(test)]
-#[expect(clippy::arithmetic_side_effects, reason = "small numbers")]
 mod tests {
     use super::*;
 

@@ -1,5 +1,7 @@
 //! What a document of somebody else may ask for (MINT F07, V15).
 
+use std::io;
+
 use crate::{Error, Result};
 
 /// How deep its sequences nest.
@@ -36,6 +38,19 @@ impl Counted {
             return Err(too_long());
         }
         Ok(())
+    }
+}
+
+/// Why bytes of a document could not be read: too few of them, or a stream that is broken, are its own fault.
+pub(super) fn unread(cause: io::Error) -> Error {
+    use io::ErrorKind::{FileTooLarge, InvalidData, InvalidInput, UnexpectedEof};
+    let kind = cause.kind();
+    if kind == FileTooLarge {
+        too_long()
+    } else if [InvalidData, InvalidInput, UnexpectedEof].contains(&kind) {
+        Error::invalid("the document cannot be read to its end").with_source(cause)
+    } else {
+        Error::unavailable("the document cannot be read", cause)
     }
 }
 

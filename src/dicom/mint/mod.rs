@@ -11,6 +11,7 @@ pub mod issuer;
 pub mod items;
 pub mod levels;
 pub mod limits;
+pub mod normal;
 mod raw;
 pub mod source;
 mod tags;

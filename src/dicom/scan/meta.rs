@@ -1,6 +1,6 @@
 //! The file meta information once more, element by element.
 
-use super::header::{Decoded, Stated, Syntax, decode, dictionary_vr};
+use super::header::{Decoded, Raw, Stated, Syntax, decode, dictionary_vr};
 use crate::dicom::part10::{PREFIX_LEN, Start, recognise};
 use crate::model::{Tag, VR};
 
@@ -22,30 +22,37 @@ pub(in crate::dicom) fn meta_elements(start: &[u8]) -> Vec<(Tag, VR, &[u8])> {
         Some(Start::DataSet(_)) | None => &[],
     };
     let mut elements = Vec::new();
-    while let Some((element, after)) = element(rest) {
-        elements.push(element);
+    while let Some(raw) = header(rest) {
+        let value = raw.len.and_then(|len| {
+            let end = raw.header_len.checked_add(usize::try_from(len).ok()?)?;
+            Some((rest.get(raw.header_len..end)?, rest.get(end..)?))
+        });
+        let Some((value, after)) = value else {
+            break;
+        };
+        elements.push((raw.tag, vr_of(raw), value));
         rest = after;
     }
     elements
 }
 
-/// The element at the front of `bytes`, and what follows it.
-fn element(bytes: &[u8]) -> Option<((Tag, VR, &[u8]), &[u8])> {
-    let raw = match (
+/// The header at the front of `bytes`, if it is one of group 0002.
+fn header(bytes: &[u8]) -> Option<Raw> {
+    let (explicit, implicit) = (
         decode(bytes, Syntax::Explicit),
         decode(bytes, Syntax::Implicit),
-    ) {
-        (Decoded::Header(raw), _) | (Decoded::Implausible(_), Decoded::Header(raw)) => raw,
-        _ => return None,
+    );
+    let ((Decoded::Header(raw), _) | (Decoded::Implausible(_), Decoded::Header(raw))) =
+        (explicit, implicit)
+    else {
+        return None;
     };
-    let rest = bytes
-        .get(raw.header_len..)
-        .filter(|_| raw.tag.group() == GROUP)?;
-    let len = usize::try_from(raw.len?).ok()?;
-    let (value, after) = rest.split_at_checked(len)?;
-    let vr = match raw.stated {
+    (raw.tag.group() == GROUP).then_some(raw)
+}
+
+fn vr_of(raw: Raw) -> VR {
+    match raw.stated {
         Stated::Vr(vr) | Stated::LowerCase(vr) => vr,
         Stated::Nothing | Stated::Unknown(_) => dictionary_vr(raw.tag).unwrap_or(VR::UN),
-    };
-    Some(((raw.tag, vr, value), after))
+    }
 }

@@ -163,7 +163,7 @@ fn fields(message: &[u8]) -> Result<(Raw, bool)> {
                 raw.tag = Some(Tag(u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])));
             }
             (field::EXCLUDE, Field::Bytes(_)) => raw.exclude = true,
-            (field::VR, Field::Bytes(vr)) if vr.is_empty() => {}
+            (field::VR, Field::Bytes([])) => {}
             (field::VR, Field::Bytes(vr)) => raw.vr = Some(raw::vr(&text(vr)?)?),
             (field::TEXT, Field::Bytes(value)) => raw.text = Some(text(value)?),
             (field::ITEM, Field::Number(item)) => raw.item = Some(narrow(item)?),

@@ -8,7 +8,7 @@
 
 use std::io::{self, BufRead, Read as _};
 
-use crate::dicom::mint::limits::{MAX_LEVEL_BYTES, too_long};
+use crate::dicom::mint::limits::{MAX_LEVEL_BYTES, too_long, unread};
 use crate::{Error, Result};
 
 /// The key of a field: its number and what follows.
@@ -127,17 +127,6 @@ impl<R: BufRead> Stream<R> {
         }
         self.at = self.at.saturating_add(len);
         Ok(())
-    }
-}
-
-/// What stands behind a read that failed: too few bytes are the document's fault, anything else is not.
-fn unread(error: io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => no_message(),
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
-            Error::invalid("the document cannot be read to its end").with_source(error)
-        }
-        _ => Error::unavailable("the document cannot be read", error),
     }
 }
 

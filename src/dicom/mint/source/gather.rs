@@ -107,8 +107,8 @@ impl Sink for Gather {
             self.note(Part::Pixels);
         } else if is_item(header) {
             let len = u64::from(header.len.unwrap_or(0));
-            let end = header.value_offset.saturating_add(len);
-            self.note(Part::Value(vec![header.value_offset..end]));
+            let value = header.value_offset..header.value_offset.saturating_add(len);
+            self.note(Part::Value(vec![value]));
         }
         self.collector.element(header)
     }

@@ -184,12 +184,12 @@ impl Walk<'_> {
         let nodes = self.head.nodes.get(at.saturating_add(1)..)?;
         let place = (SPECIFIC_CHARACTER_SET.0, SPECIFIC_CHARACTER_SET.1);
         for node in nodes {
-            match node {
-                head::Node::Element(element) if element.tag == SPECIFIC_CHARACTER_SET => {
-                    return Some(Charset::of(self.head.bytes(element)));
-                }
-                head::Node::Element(element) if (element.tag.0, element.tag.1) < place => {}
-                _ => return None,
+            let head::Node::Element(element) = node else {
+                return None;
+            };
+            if (element.tag.0, element.tag.1) >= place {
+                let is_it = element.tag == SPECIFIC_CHARACTER_SET;
+                return is_it.then(|| Charset::of(self.head.bytes(element)));
             }
         }
         None

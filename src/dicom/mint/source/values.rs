@@ -19,23 +19,20 @@ impl Values {
     /// The value of an element that is no item; `bytes` are little endian.
     pub(super) fn of(self, vr: VR, bytes: &[u8], charset: Charset) -> Value {
         use VR::{AT, FD, FL, OB, OD, OF, OL, OV, OW, SL, SQ, SS, SV, UL, UN, US, UV};
-        match vr {
-            OB | OD | OF | OL | OV | OW | SQ | UN => Value::Bytes(self.stored(vr, bytes)),
-            _ if bytes.is_empty() => Value::Empty,
-            FL | FD => self.numbers(vr, bytes),
-            AT | SL | SS | SV | UL | US | UV => match text(vr, bytes, charset) {
-                Some(decoded) => Value::Text(decoded.text),
-                None => Value::Bytes(self.stored(vr, bytes)),
-            },
-            _ => {
-                let decoded = charset.decode(bytes, vr);
-                let text = trimmed(vr, &decoded.text);
-                // Never a sign for what does not decode, nor one that XML has no place for (MINT K23, D03).
-                if decoded.replaced || !text.chars().all(is_xml) {
-                    return Value::Bytes(bytes.to_vec());
-                }
-                Value::Text(text.to_owned())
-            }
+        if matches!(vr, OB | OD | OF | OL | OV | OW | SQ | UN) {
+            Value::Bytes(self.stored(vr, bytes))
+        } else if bytes.is_empty() {
+            Value::Empty
+        } else if matches!(vr, FL | FD) {
+            self.numbers(vr, bytes)
+        } else if matches!(vr, AT | SL | SS | SV | UL | US | UV) {
+            let decoded = text(vr, bytes, charset);
+            decoded.map_or_else(
+                || Value::Bytes(self.stored(vr, bytes)),
+                |decoded| Value::Text(decoded.text),
+            )
+        } else {
+            words(vr, bytes, charset)
         }
     }
 
@@ -77,12 +74,24 @@ impl Values {
     }
 }
 
+/// The value of an element that is text in the file.
+fn words(vr: VR, bytes: &[u8], charset: Charset) -> Value {
+    let decoded = charset.decode(bytes, vr);
+    let text = trimmed(vr, &decoded.text);
+    // Never a sign for what does not decode, nor one that XML has no place for (MINT K23, D03).
+    if decoded.replaced || !text.chars().all(is_xml) {
+        return Value::Bytes(bytes.to_vec());
+    }
+    Value::Text(text.to_owned())
+}
+
 /// A text without what pads it at its ends; within long texts blanks at the front count.
 fn trimmed(vr: VR, text: &str) -> &str {
     const PADDING: [char; 2] = [' ', '\0'];
     let text = text.trim_end_matches(PADDING);
-    match vr {
-        VR::LT | VR::ST | VR::UC | VR::UT => text,
-        _ => text.trim_start_matches(PADDING),
+    if matches!(vr, VR::LT | VR::ST | VR::UC | VR::UT) {
+        text
+    } else {
+        text.trim_start_matches(PADDING)
     }
 }

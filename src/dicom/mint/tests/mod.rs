@@ -28,7 +28,7 @@ fn refused(document: &str) -> String {
     error.detail().to_owned()
 }
 
-fn attribute<'a>(attributes: &'a [Attribute], tag: Tag) -> &'a Attribute {
+fn attribute(attributes: &[Attribute], tag: Tag) -> &Attribute {
     attributes.iter().find(|a| a.tag == tag).unwrap()
 }
 

@@ -19,7 +19,7 @@ use quick_xml::reader::NsReader;
 use super::open::{Document, Wrong};
 use crate::dicom::mint::NAMESPACE;
 use crate::dicom::mint::document::Part;
-use crate::dicom::mint::limits::{MAX_LEVEL_BYTES, too_long};
+use crate::dicom::mint::limits::{MAX_LEVEL_BYTES, unread};
 use crate::dicom::mint::tags::is_xml;
 use crate::{Error, Result};
 
@@ -39,7 +39,10 @@ pub fn read(from: impl BufRead, take: impl FnMut(Part) -> Result<()>) -> Result<
         let at = pieces.buffer_position();
         let (space, event) = match pieces.read_resolved_event_into(&mut buffer) {
             Ok(read) => read,
-            Err(error) => return Err(unread(error, at)),
+            Err(quick_xml::Error::Io(cause)) => {
+                return Err(unread(io::Error::new(cause.kind(), cause)));
+            }
+            Err(_) => return Err(Error::invalid(format!("no XML, at byte {at}"))),
         };
         let is_ours = space == ResolveResult::Bound(Namespace(NAMESPACE));
         let taken = match &event {
@@ -139,20 +142,5 @@ impl<R: BufRead> BufRead for Bounded<R> {
     fn consume(&mut self, len: usize) {
         self.left = self.left.saturating_sub(len);
         self.from.consume(len);
-    }
-}
-
-fn unread(error: quick_xml::Error, at: u64) -> Error {
-    match error {
-        quick_xml::Error::Io(cause) => match cause.kind() {
-            io::ErrorKind::FileTooLarge => too_long(),
-            io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::InvalidData
-            | io::ErrorKind::InvalidInput => {
-                Error::invalid("the document cannot be read to its end").with_source(cause)
-            }
-            _ => Error::unavailable("the document cannot be read", cause),
-        },
-        _ => Error::invalid(format!("no XML, at byte {at}")),
     }
 }

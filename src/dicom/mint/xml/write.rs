@@ -119,9 +119,10 @@ fn exclude(tags: &mut Tags, exclude: bool) {
 fn list(tags: &mut Tags, name: &str, attributes: &[Attribute]) {
     tags.element(name);
     for attribute in attributes {
-        match &attribute.value {
-            Value::Items(nodes) => sequence(tags, attribute, nodes),
-            _ => plain(tags, attribute),
+        if let Value::Items(nodes) = &attribute.value {
+            sequence(tags, attribute, nodes);
+        } else {
+            plain(tags, attribute);
         }
     }
     tags.close(name);
