@@ -13,7 +13,7 @@ use crate::index::mint::MintStudy;
 use crate::model::{FacilityId, StudyId};
 
 /// So many bytes of documents are kept; one of a thousand slices has some 50,000.
-const MAX_BYTES: usize = 64 << 20;
+const MAX_BYTES: usize = 32 << 20;
 
 /// What a document is of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

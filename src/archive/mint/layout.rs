@@ -16,7 +16,7 @@ use crate::index::mint::MintStudy;
 use crate::storage::BlobRef;
 
 /// Rows that are fetched at once.
-const PAGE: u64 = 1000;
+const PAGE: u64 = 250;
 
 /// Parts of one answer at most. A list may name an item more than once, and is read through to its end before the first byte.
 const MOST_PARTS: u64 = 4_000_000;

@@ -10,6 +10,9 @@ use crate::index::mint::{Hits, Log, Order, Wanted};
 use crate::model::{Class, Facility, FacilityPolicy, OnConflict, Removal, StudyId};
 use Operation::{Create, Delete, Update};
 
+/// Sets what is searched for.
+type Setting = fn(&mut Wanted);
+
 const FIRST: Hits = Hits { limit: 50, skip: 0 };
 
 const ALL_CHANGES: Log = Log {
@@ -305,7 +308,7 @@ async fn mint_q01_q02_q03_q04_q05_q08_all_that_is_given_must_hold_exactly() {
         uids.sort();
         assert_eq!(uids, expected, "{wanted:?}");
     };
-    let table: [(fn(&mut Wanted), &[&str]); 14] = [
+    let table: [(Setting, &[&str]); 14] = [
         (|_| {}, &["1", "2", "3", "4"]),
         (|it| it.study_instance_uid = Some("2".into()), &["2"]),
         (|it| it.patient_id = Some("Ab1".into()), &["1", "3", "4"]),

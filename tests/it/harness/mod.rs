@@ -12,5 +12,5 @@ pub mod proxy;
 pub mod server;
 pub mod watched;
 
-pub use instance::{Builder as Instance, instance};
+pub use instance::instance;
 pub use server::{Answer, Server};

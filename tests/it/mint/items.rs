@@ -3,10 +3,11 @@
 use reqwest::Method;
 
 use super::{filled, uuid_of};
-use crate::harness::{Answer, Instance, Server, instance};
+use crate::harness::instance::Builder;
+use crate::harness::{Answer, Server, instance};
 
 /// A slice of four times four pixels, all of them `value`.
-fn slice(number: u8, series: u8) -> Instance {
+fn slice(number: u8, series: u8) -> Builder {
     let of_series = format!("1.2.3.1.{series}");
     let uid = format!("{of_series}.{number}");
     instance("1.2.3")
@@ -17,7 +18,7 @@ fn slice(number: u8, series: u8) -> Instance {
 }
 
 /// A loop of three frames of four times four pixels, and before it a value of its own that is long, and one that is short.
-fn several() -> Instance {
+fn several() -> Builder {
     slice(1, 3)
         .text(0x0028_0008, "IS", "3")
         .number(0x0028_0100, 8)
