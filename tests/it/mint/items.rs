@@ -67,7 +67,7 @@ fn line<'a>(body: &mut &'a [u8]) -> &'a str {
 }
 
 /// The parts of a body as MINT2DICOM reads them: by the position of lines, three of headers and in this order.
-fn read_by_lines(answer: &Answer, uuid: &str) -> Vec<(usize, Vec<u8>)> {
+pub(super) fn read_by_lines(answer: &Answer, uuid: &str) -> Vec<(usize, Vec<u8>)> {
     let content_type = answer.header("content-type");
     let boundary = content_type
         .strip_prefix("multipart/x-mixed-replace; boundary=\"")

@@ -2,6 +2,7 @@
 
 mod attributes;
 mod changelog;
+mod corpus;
 mod items;
 mod metadata;
 mod search;
