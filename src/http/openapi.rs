@@ -15,7 +15,7 @@ use utoipa_swagger_ui::Config;
 use super::dicomweb::counts::Count;
 use super::dicomweb::shapes::{Binary, DataSet, DicomAttribute};
 use super::problem::Problem;
-use super::{api, dicomweb, health, metrics, page};
+use super::{api, dicomweb, health, metrics, mint, page};
 use crate::error::{Error, Result};
 
 /// The methods that there are. HEAD goes with GET, OPTIONS with everything.
@@ -74,6 +74,7 @@ pub(super) fn collect() -> (
         .service(health::ready)
         .service(metrics::metrics)
         .service(scope("/dicomweb").configure(dicomweb::routes))
+        .service(scope("/mint").configure(mint::routes))
         .service(scope("/api/v1").configure(api::routes))
         .split_for_parts()
 }

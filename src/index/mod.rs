@@ -25,6 +25,7 @@ mod kept;
 pub mod migrate;
 mod parts;
 mod reader;
+pub mod receipts;
 pub mod record;
 pub mod recount;
 pub mod relocate;

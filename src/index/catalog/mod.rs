@@ -24,6 +24,7 @@ use crate::storage::{BlobRef, MetaPlace};
 pub(in crate::index) mod deletions;
 mod instance;
 mod instances;
+mod objects;
 mod pieces;
 pub(super) mod place;
 mod representative;
@@ -32,6 +33,8 @@ mod versions;
 pub use deletions::Wanted;
 pub use instance::Instance;
 pub use instances::Cursor;
+pub use objects::{StoredObject, StudyHead};
+pub(in crate::index) use objects::{study_version, version};
 pub use pieces::{PieceRef, SeriesPieces};
 
 /// The index as one [`Access`] may see it.

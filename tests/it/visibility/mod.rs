@@ -3,6 +3,7 @@
 //! An operation that has no row in [`ROWS`] fails the test: whoever adds a route says here what it names.
 
 mod callers;
+mod made;
 mod oracle;
 mod rows;
 
@@ -12,6 +13,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use self::callers::{Caller, Credential, Forge, Kind};
+use self::made::{binned, exact_of, export_of, exported, key_of, manifest_of, receipted, study};
 use self::rows::{Names, ROWS, STRONG};
 use crate::harness::{Answer, Server, instance, multipart};
 
@@ -27,6 +29,10 @@ struct Operation {
     deletion: String,
     /// An export of the owner.
     export: String,
+    /// The key of the owner's study.
+    study: String,
+    /// A receipt of the owner.
+    receipt: String,
 }
 
 /// The root of the UIDs of the owner's study, and of one that never existed.
@@ -44,6 +50,8 @@ impl Operation {
     async fn all(server: &Server, forge: &Forge) -> Vec<Self> {
         let deletion = binned(server, forge, &format!("{THERE}.99")).await;
         let export = exported(server, forge).await;
+        let study = key_of(server, forge, THERE).await;
+        let receipt = receipted(server, forge).await;
         let document = server.get("/openapi.json", "").await.json();
         let mut operations = Vec::new();
         for (template, methods) in document["paths"].as_object().unwrap() {
@@ -63,6 +71,8 @@ impl Operation {
                     part,
                     deletion: deletion.clone(),
                     export: export.clone(),
+                    study: study.clone(),
+                    receipt: receipt.clone(),
                 });
             }
         }
@@ -102,6 +112,22 @@ impl Operation {
                     &self.export
                 },
             )
+            .replace(
+                "{uuid}",
+                if root == NOWHERE {
+                    NO_DELETION
+                } else {
+                    &self.study
+                },
+            )
+            .replace(
+                "{receipt}",
+                if root == NOWHERE {
+                    NO_DELETION
+                } else {
+                    &self.receipt
+                },
+            )
             .replace("{job}", self.part);
         path + &query
     }
@@ -111,6 +137,8 @@ impl Operation {
         let at = format!("studies/{root}.1/series/{root}.1.1/instances/{root}.1.1.1");
         Some(match self.id.as_str() {
             "createExport" => export_of(root),
+            "offerExact" => manifest_of(root),
+            "retrieveExactNamed" => json!({"objects": [format!("{root}.1.1.1")]}),
             "createLink" => json!({"resource": format!("/dicomweb/{at}/bulkdata/7FE00010")}),
             "revoke" => json!({"signOut": {"issuer": "kura:local", "subject": "nobody"}}),
             _ => return None,
@@ -136,6 +164,7 @@ impl Operation {
             | Names::Nothing
             | Names::Count
             | Names::Store
+            | Names::Offer
             | Names::Bin
             | Names::SignIn
             | Names::Session
@@ -167,6 +196,11 @@ impl Operation {
         let mut request = credential.request(server, self.method.clone(), path);
         if let Some(body) = self.json(root) {
             request = request.json(&body);
+        } else if self.id == "sendExact" {
+            let tar = exact_of(root);
+            request = request
+                .header("content-type", "application/x-tar")
+                .body(tar);
         } else if self.names == Names::Store {
             let (media_type, body) = multipart::write(&[study(root)]);
             request = request.header("content-type", media_type).body(body);
@@ -176,40 +210,6 @@ impl Operation {
         }
         server.send(request).await
     }
-}
-
-/// Stores the study below `root` for the owner and deletes it: the id of the deletion, which somebody else asked for.
-async fn binned(server: &Server, forge: &Forge, root: &str) -> String {
-    server
-        .stored(&forge.of("F001", callers::ALL), &[study(root)])
-        .await;
-    let somebody = forge.token(&serde_json::json!({"sub": "somebody"}));
-    let path = format!("/studies/{root}.1");
-    let deleted = server
-        .send(server.request(Method::DELETE, &path, &somebody))
-        .await;
-    assert_eq!(deleted.status, 204, "{}", deleted.text());
-    deleted.header("x-kura-deletion")
-}
-
-/// What asks for an export of the study below `root`.
-fn export_of(root: &str) -> Value {
-    let settings = json!({"values": [format!("{root}.1")]});
-    json!({"source": {"type": "identifiers", "settings": settings}})
-}
-
-/// Begins an export of the owner: its key.
-async fn exported(server: &Server, forge: &Forge) -> String {
-    let token = forge.of("F001", callers::ALL);
-    let request = server.request(Method::POST, "/dicomweb/export", &token);
-    let begun = server.send(request.json(&export_of(THERE))).await;
-    assert_eq!(begun.status, 202, "{}", begun.text());
-    begun.json()["id"].as_str().unwrap().to_owned()
-}
-
-/// The one file of the study below `root`.
-fn study(root: &str) -> Vec<u8> {
-    instance(root).text(0x0010_0020, "LO", "P1-secret").file()
 }
 
 /// Headers that may not differ, in the order of their names; `date` and `x-request-id` may.
@@ -372,6 +372,11 @@ async fn check((server, forge): (&Server, &Forge), operation: &Operation, caller
         (Names::Bin, Kind::Foreign) => {
             assert_eq!(answer.json()["deletions"], serde_json::json!([]), "{what}");
         }
+        (Names::Offer, Kind::Foreign) => {
+            let uid = format!("{THERE}.1.1.1");
+            let expected = json!({"wanted": [uid], "there": [], "conflicting": []});
+            assert_eq!((status, answer.json()), (200, expected), "{what}");
+        }
         (Names::Store, Kind::Foreign) => assert_eq!(status, 200, "{what}: {}", answer.text()),
         (_, Kind::WithoutScopes | Kind::ForeignWithoutScopes) => {
             assert_eq!(status, 403, "{what}: {}", answer.text());
@@ -379,7 +384,8 @@ async fn check((server, forge): (&Server, &Forge), operation: &Operation, caller
             assert_eq!(answer.header("www-authenticate"), asked, "{what}");
         }
     }
-    if !matches!(caller.kind, Kind::Own | Kind::Weak) && operation.names != Names::Store {
+    let repeats = matches!(operation.names, Names::Store | Names::Offer);
+    if !matches!(caller.kind, Kind::Own | Kind::Weak) && !repeats {
         assert_silent(&answer, &what);
     }
 }
