@@ -239,7 +239,9 @@ pub fn tar(data: &[u8]) {
     assert_eq!(whole, pieces, "it matters how the tar file was cut");
 }
 
-fn files(body: &[u8], piece: usize) -> (Vec<(String, u64, Vec<u8>)>, Result<(), String>) {
+type Files = Vec<(String, u64, Vec<u8>)>;
+
+fn files(body: &[u8], piece: usize) -> (Files, Result<(), String>) {
     let (mut reader, mut files) = (tar::Reader::default(), Vec::new());
     let mut pieces = body.chunks(piece);
     loop {

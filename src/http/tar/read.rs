@@ -18,6 +18,15 @@ const LONGEST_EXTENSION: u64 = 64 << 10;
 /// Where the checksum stands in a header.
 const CHECKSUM: std::ops::Range<usize> = 148..156;
 
+/// Kinds of entries (pax, ustar interchange format; the last two are GNU's).
+const REGULAR: u8 = b'0';
+const CONTINUOUS: u8 = b'7';
+const FOLDER: u8 = b'5';
+const EXTENDED: u8 = b'x';
+const EXTENDED_ALL: u8 = b'g';
+const LONG_NAME: u8 = b'L';
+const LONG_LINK: u8 = b'K';
+
 /// A file of a tar file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -188,9 +197,10 @@ impl Reader {
             ));
         }
         let told = header.entry_size().map_err(odd)?;
-        match header.entry_type() {
-            EntryType::Regular | EntryType::Continuous => {}
-            kind @ (EntryType::XHeader | EntryType::GNULongName) => {
+        let kind = header.entry_type();
+        match kind.as_byte() {
+            0 | REGULAR | CONTINUOUS => {}
+            EXTENDED | LONG_NAME => {
                 let fits = usize::try_from(told)
                     .ok()
                     .filter(|_| told <= LONGEST_EXTENSION);
@@ -200,7 +210,7 @@ impl Reader {
                 self.state = State::Extension(kind, len, len.next_multiple_of(BLOCK));
                 return Ok(None);
             }
-            EntryType::XGlobalHeader | EntryType::Directory | EntryType::GNULongLink => {
+            EXTENDED_ALL | FOLDER | LONG_LINK => {
                 self.state = State::Skip(told.saturating_add(padding(told)));
                 return Ok(None);
             }
@@ -300,7 +310,7 @@ mod tests {
         let mut builder = tar::Builder::new(Vec::new());
         for (name, bytes) in files {
             let mut header = header();
-            header.set_size(bytes.len() as u64);
+            header.set_size(u64::try_from(bytes.len()).unwrap());
             header.set_mode(0o644);
             builder.append_data(&mut header, name, *bytes).unwrap();
         }

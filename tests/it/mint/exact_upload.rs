@@ -7,6 +7,7 @@ use futures::{StreamExt as _, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use super::exact::{STUDY, object, objects};
 use crate::harness::corpus::sha256;
@@ -149,8 +150,11 @@ async fn mint_z41_z42_z30_objects_are_stored_told_line_by_line_and_receipted() {
 
 /// A body of which parts are sent when the test says so, and the lines that come back meanwhile.
 pub(super) struct Wire {
-    send: mpsc::UnboundedSender<Bytes>,
-    pub(super) lines: mpsc::UnboundedReceiver<Value>,
+    /// `None` once the body has ended.
+    send: Option<mpsc::UnboundedSender<Bytes>>,
+    lines: mpsc::UnboundedReceiver<Value>,
+    /// Aborted when it is dropped.
+    _hearing: JoinSet<()>,
 }
 
 impl Wire {
@@ -165,7 +169,8 @@ impl Wire {
             .request(Method::POST, "/mint/exact/objects", token)
             .header("content-type", "application/x-tar")
             .body(reqwest::Body::wrap_stream(body));
-        tokio::spawn(async move {
+        let mut hearing = JoinSet::new();
+        hearing.spawn(async move {
             let Ok(answer) = request.send().await else {
                 return;
             };
@@ -179,16 +184,25 @@ impl Wire {
                 }
             }
         });
-        Self { send, lines }
+        Self {
+            send: Some(send),
+            lines,
+            _hearing: hearing,
+        }
     }
 
     pub(super) fn send(&self, bytes: &[u8]) {
-        self.send.send(Bytes::copy_from_slice(bytes)).ok();
+        let send = self.send.as_ref().expect("a body that goes on");
+        send.send(Bytes::copy_from_slice(bytes)).ok();
+    }
+
+    fn end(&mut self) {
+        self.send = None;
     }
 
     /// The next line; `None` at the end.
     pub(super) async fn line(&mut self) -> Option<Value> {
-        let next = tokio::time::timeout(Duration::from_secs(60), self.lines.recv()).await;
+        let next = tokio::time::timeout(Duration::from_mins(1), self.lines.recv()).await;
         next.expect("a line in time")
     }
 }
@@ -215,11 +229,10 @@ async fn mint_z41_lines_come_while_the_body_runs() {
     // They are there for everybody by then.
     assert_eq!(fetched(&server, &token).await.len(), 5);
     wire.send(&body[cut..]);
-    let Wire { send, mut lines } = wire;
-    drop(send);
-    assert_eq!(lines.recv().await.unwrap()["outcome"], "stored");
-    assert_eq!(lines.recv().await.unwrap()["receipt"]["count"], 6);
-    assert!(lines.recv().await.is_none());
+    wire.end();
+    assert_eq!(wire.line().await.unwrap()["outcome"], "stored");
+    assert_eq!(wire.line().await.unwrap()["receipt"]["count"], 6);
+    assert!(wire.line().await.is_none());
 }
 
 #[tokio::test]
@@ -235,8 +248,8 @@ async fn mint_z41_what_is_refused_says_why_and_the_rest_is_stored() {
     posing.instance = "1.2.3.5.2.999".to_owned();
     wrong["objects"][2] = posing.told();
     let stray = Object::new("1.2.9.1.1", "1.2.9.1.1.1", instance("1.2.9").file());
-    let list = wrong["objects"].as_array_mut().unwrap();
-    list.push(stray.told());
+    let announced = wrong["objects"].as_array_mut().unwrap();
+    announced.push(stray.told());
     let unknown = Object::new("1.2.9.2", "1.2.9.2.1", b"not announced".to_vec());
     let sent = [
         &all[0], &all[1], &posing, &all[3], &stray, &unknown, &all[3],

@@ -141,14 +141,14 @@ impl Sending {
                 }
                 Stage::End => return Err(changed()),
             };
-            if let Some(bytes) = self.give(bytes) {
+            if let Some(bytes) = self.give(&bytes) {
                 return Ok(Some(bytes));
             }
         }
     }
 
     /// What of the next bytes is wanted.
-    fn give(&mut self, bytes: Bytes) -> Option<Bytes> {
+    fn give(&mut self, bytes: &Bytes) -> Option<Bytes> {
         let begin = self.at;
         self.at += bytes.len() as u64;
         let wanted = self.part.start.max(begin)..self.part.end.min(self.at);

@@ -19,6 +19,10 @@ use crate::http::dicomweb::shapes::{Binary, Refused};
 use crate::http::expand::{self, Body, Coding};
 use crate::http::{Kura, State, problem, respond};
 
+/// A line that is silent for so long is taken for broken, however long stores may be: what had come whole is stored then, so
+/// that a sender who comes back over another line is told of it. One that was only slow goes on as after a break.
+const SILENCE: Duration = Duration::from_secs(10);
+
 /// The media type of the answer: a JSON object a line.
 const LINES: &str = "application/x-ndjson";
 
@@ -80,7 +84,7 @@ pub(crate) async fn send(
         Some(place) => place,
         None => kura.archive.admit(&grant).await?,
     };
-    let idle = Duration::from_secs(kura.archive.limits().body_idle_s);
+    let idle = Duration::from_secs(kura.archive.limits().body_idle_s).min(SILENCE);
     let body = Body::new(body, coding, limit, idle)?;
     let upload = Upload::begin(kura.archive.clone(), grant, body).await?;
     let (lines, told) = mpsc::unbounded_channel();

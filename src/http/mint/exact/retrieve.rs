@@ -50,8 +50,8 @@ pub(crate) async fn retrieve(
 ) -> Result<HttpResponse> {
     let asked = pairs(request.query_string()).filter(|(name, _)| *name == "sop");
     let uids = asked.flat_map(|(_, value)| value.split(','));
-    let named = named(uids, kura.archive.limits().parts)?;
-    answer(&kura, &caller.access(), &request, (name.id()?, named)).await
+    let wanted = named(uids, kura.archive.limits().parts)?;
+    answer(&kura, &caller.access(), &request, (name.id()?, wanted)).await
 }
 
 /// Retrieve those of the stored objects of a study that the body names.
@@ -75,14 +75,10 @@ pub(crate) async fn retrieve_named(
         Error::invalid(detail).with_source(cause)
     })?;
     let uids = names.objects.iter().map(String::as_str);
-    let named = named(uids, kura.archive.limits().parts)?;
-    answer(
-        &kura,
-        &caller.access(),
-        &request,
-        (id, Some(named.unwrap_or_default())),
-    )
-    .await
+    // An empty list is a list.
+    let wanted = named(uids, kura.archive.limits().parts)?.unwrap_or_default();
+    let wanted = (id, Some(wanted));
+    answer(&kura, &caller.access(), &request, wanted).await
 }
 
 /// The objects that are named; `None` where none is.
