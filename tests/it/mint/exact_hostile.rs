@@ -84,25 +84,31 @@ async fn mint_f07_z41_a_tar_file_that_is_cut_or_bent_keeps_what_was_whole() {
         let expected = (all[0].name(), first.to_owned());
         assert!(told.contains(&expected), "{cut}: {told:?}");
     }
-    let mut bent = upload(&manifest(STUDY, &all[2..]), &all[2..]);
-    let header = bent.windows(9).rposition(|it| it == b"1.2.3.5.2").unwrap();
-    let name = bent[..header]
-        .iter()
-        .rposition(|byte| *byte == 0)
-        .map_or(0, |at| at + 1);
-    bent[name] ^= 1;
-    let answer = server.send_exact(&token, bent).await;
-    let last = lines(&answer.body).pop().unwrap();
-    println!("{}", answer.text());
-    assert!(
-        last.get("problem").is_some() || last["receipt"]["count"] == 1,
-        "{last}"
+    let (announced, sent) = (manifest(STUDY, &all[2..]), &all[2..]);
+    let good = upload(&announced, sent);
+    let first = 512 + announced.to_string().len().next_multiple_of(512);
+    let bent = |at: usize| {
+        let mut bent = good.clone();
+        bent[at] ^= 1;
+        bent
+    };
+    // A byte of a header, and one of a pixel.
+    let answer = server.send_exact(&token, bent(first)).await;
+    assert_eq!(outcomes(&answer).1["problem"]["status"], 400);
+    let answer = server.send_exact(&token, bent(first + 40_000)).await;
+    let (told, last) = outcomes(&answer);
+    let expected = [(&sent[0], "refused"), (&sent[1], "stored")];
+    assert_eq!(
+        told,
+        expected.map(|(it, what)| (it.name(), what.to_owned()))
     );
+    assert!(answer.text().contains("SHA-256"), "{}", answer.text());
+    assert_eq!(last["receipt"]["count"], 1, "{last}");
     // A header that promises more than there is.
     let short = object(1, 77, 100);
-    let mut manifest = manifest(STUDY, std::slice::from_ref(&short));
-    manifest["objects"][0]["size"] = json!(1_u64 << 40);
-    let text = manifest.to_string();
+    let mut lie = manifest(STUDY, std::slice::from_ref(&short));
+    lie["objects"][0]["size"] = json!(1_u64 << 40);
+    let text = lie.to_string();
     let mut lying = tar(&[("manifest.json".to_owned(), text.as_bytes())]);
     lying.truncate(lying.len() - 1024);
     let mut header = tar::Header::new_gnu();

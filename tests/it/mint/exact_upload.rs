@@ -1,5 +1,6 @@
 //! Uploads of the exact form: offers, objects, receipts (MINT 16.7).
 
+use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -10,9 +11,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::exact::{STUDY, object, objects};
+use crate::dicomweb::stow_wire::ask_at;
 use crate::harness::corpus::sha256;
 use crate::harness::exact::{Object, lines, manifest, outcomes, upload};
-use crate::harness::{Server, instance};
+use crate::harness::{Server, instance, server};
 
 fn uids<'a>(objects: impl IntoIterator<Item = &'a Object>) -> Vec<String> {
     let mut uids: Vec<_> = objects.into_iter().map(|it| it.instance.clone()).collect();
@@ -289,4 +291,41 @@ async fn mint_z41_what_is_refused_says_why_and_the_rest_is_stored() {
     let (told, last) = outcomes(&answer);
     assert_eq!(told, [(all[0].name(), "missing".to_owned())]);
     assert_eq!(last["problem"]["status"], 409);
+}
+
+#[tokio::test]
+async fn mint_z41_an_upload_that_is_refused_does_not_travel() {
+    let server = Server::start();
+    server::kura(
+        server.data.path(),
+        &["facility", "set", "F001", "max_request_bytes=1G"],
+    );
+    let (token, reading) = (server.reader("F001"), server.token("F001", "dicom.read"));
+    let body = upload(&manifest(STUDY, &objects()), &objects());
+    let ask = |token: &str, media_type: &str, len: usize, more: &str| {
+        let headers = format!(
+            "Authorization: Bearer {token}\r\nContent-Type: {media_type}\r\nContent-Length: {len}\r\n{more}"
+        );
+        ask_at("/mint/exact/objects", &server, &headers)
+    };
+    let tar = "application/x-tar";
+    for (status, (_, answer)) in [
+        (401, ask("x", tar, 1 << 40, "")),
+        (403, ask(&reading, tar, 1 << 40, "")),
+        (413, ask(&token, tar, 1 << 40, "")),
+        (415, ask(&token, "text/plain", 9, "")),
+        (415, ask(&token, tar, 9, "Content-Encoding: br\r\n")),
+    ] {
+        let expected = format!("HTTP/1.1 {status} ");
+        assert!(answer.starts_with(&expected), "{status}: {answer}");
+    }
+    let (mut line, answer) = ask(&token, tar, body.len(), "");
+    assert!(
+        answer.starts_with("HTTP/1.1 100 Continue\r\n\r\n"),
+        "{answer}"
+    );
+    line.write_all(&body).unwrap();
+    let mut status = [0; 12];
+    line.read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
 }

@@ -61,8 +61,9 @@ pub(crate) async fn offer(
 ) -> Result<HttpResponse> {
     let grant = caller.may_store_into_own()?;
     let text = super::json(&kura, &request, body, MANIFEST_BYTES).await?;
-    let manifest = Manifest::read(&text, kura.archive.limits().parts)?;
-    drop(text);
+    let most = kura.archive.limits().parts;
+    let reading = kura.archive.compute(move || Manifest::read(&text, most));
+    let manifest = reading.await??;
     let study = kura
         .archive
         .index()

@@ -152,7 +152,9 @@ impl Upload {
             }
         }
         let parts = archive.limits().parts;
-        let manifest = Manifest::read(&text.unwrap_or_default(), parts)?;
+        let text = text.unwrap_or_default();
+        let reading = archive.compute(move || Manifest::read(&text, parts));
+        let manifest = reading.await??;
         Ok(Self {
             archive,
             grant,
