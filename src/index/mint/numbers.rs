@@ -3,8 +3,11 @@
 //! How many items an instance has is found in what is stored of it, which takes its time; so that is kept first, instance by
 //! instance, and whoever finds nothing left to count gives the numbers. Both can be done twice, and by several at a time.
 
-use sea_orm::sea_query::{Expr, ExprTrait, JoinType, Order, Query};
+use std::collections::BTreeMap;
+
+use sea_orm::sea_query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, Value};
+use uuid::Uuid;
 
 use super::MintStudy;
 use crate::error::{Error, Kind, Result};
@@ -110,15 +113,23 @@ impl Index {
     /// # Errors
     /// `Kind::Unavailable` if the database is away.
     pub async fn keep_counts(&self, study: &MintStudy, counted: Vec<Counted>) -> Result<()> {
-        let tx = self.begin().await?;
+        // Most instances have as many items as the others and no table: those are one statement.
+        let mut alike: BTreeMap<(i32, i32, Option<Vec<u8>>), Vec<Uuid>> = BTreeMap::new();
         for one in counted {
+            let key = (one.count, one.version, one.table);
+            alike.entry(key).or_default().push(one.id.0);
+        }
+        let tx = self.begin().await?;
+        // Before its instances, as everywhere.
+        tx.query_one(&hold(study.at.study)).await.map_err(failed)?;
+        for ((count, version, table), instances) in alike {
             let keep = Query::update()
                 .table("instance")
-                .value("item_count", one.count)
-                .value("item_table", one.table)
+                .value("item_count", count)
+                .value("item_table", table)
                 .and_where(Expr::col("study_id").eq(study.at.study.0))
-                .and_where(Expr::col("instance_id").eq(one.id.0))
-                .and_where(Expr::col("instance_version").eq(one.version))
+                .and_where(Expr::col("instance_id").is_in(instances))
+                .and_where(Expr::col("instance_version").eq(version))
                 .and_where(Expr::col("item_count").is_null())
                 .take();
             tx.execute(&keep).await.map_err(failed)?;
@@ -134,13 +145,7 @@ impl Index {
     pub async fn give_numbers(&self, study: &MintStudy) -> Result<bool> {
         let tx = self.begin().await?;
         let id = study.at.study;
-        let held = Query::select()
-            .columns(["study_version", "next_item"])
-            .from("study")
-            .and_where(Expr::col("study_id").eq(id.0))
-            .lock_exclusive()
-            .take();
-        let row = tx.query_one(&held).await.map_err(failed)?;
+        let row = tx.query_one(&hold(id)).await.map_err(failed)?;
         let row = row.ok_or_else(Error::not_found)?;
         let (version, next): (i32, i32) = (get(&row, "study_version")?, get(&row, "next_item")?);
         let Some(total) = unnumbered(&tx, id).await? else {
@@ -166,6 +171,16 @@ impl Index {
         commit(tx).await?;
         Ok(true)
     }
+}
+
+/// The row of a study, to be held until the transaction ends.
+fn hold(study: StudyId) -> SelectStatement {
+    Query::select()
+        .columns(["study_version", "next_item"])
+        .from("study")
+        .and_where(Expr::col("study_id").eq(study.0))
+        .lock_exclusive()
+        .take()
 }
 
 /// How many items have no number; `None` if there are instances that were not counted.
