@@ -62,7 +62,8 @@ impl Part {
     /// One that is stored for a facility with this policy.
     pub(super) fn of(policy: &FacilityPolicy) -> Self {
         let threshold = policy.bulkdata_threshold;
-        let rule = threshold.map_or_else(BulkRule::default, |binary_max| BulkRule { binary_max });
+        let mut rule = BulkRule::default();
+        rule.binary_max = threshold.unwrap_or(rule.binary_max);
         Self {
             scanner: Scanner::new(Limits::default()),
             collector: Collector::with_rule(rule),

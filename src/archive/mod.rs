@@ -13,6 +13,7 @@ mod ingest_feed;
 mod ingest_part;
 mod limits;
 pub mod metadata;
+pub mod mint;
 mod recoded;
 pub mod reindex;
 pub mod remove;
@@ -43,6 +44,7 @@ use tracing::{Instrument as _, Span, debug_span};
 use self::admission::Admission;
 pub use self::admission::Place;
 pub use self::limits::StoreLimits;
+use self::mint::kept::Documents;
 use crate::auth::{Access, StoreGrant};
 use crate::error::{Error, Result};
 use crate::index::{Catalog, Index};
@@ -65,6 +67,8 @@ pub struct Archive {
     stores: TaskTracker,
     /// A permit for each core: what computes takes one.
     cores: Arc<Semaphore>,
+    /// Documents of MINT that were made before.
+    documents: Documents,
 }
 
 impl Archive {
@@ -83,6 +87,7 @@ impl Archive {
             cores: Arc::new(Semaphore::new(
                 thread::available_parallelism().map_or(1, NonZero::get),
             )),
+            documents: Documents::default(),
         }
     }
 

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::Archive;
 use crate::auth::Access;
+use crate::dicom::mint::answers::StudyVersion;
 use crate::error::{Kind, Result};
 use crate::index::catalog::{Instance, Scope, SeriesPieces, Visible};
 use crate::model::Timestamp;
@@ -26,6 +27,28 @@ impl Stamp {
         stamp.add(instance);
         stamp.stored_at = Some(instance.stored_at);
         stamp
+    }
+
+    /// The content of a study at a version, as far as a caller may read it.
+    pub fn of_version(study: &StudyVersion, access: &Access) -> Self {
+        let mut stamp = Self::nothing();
+        stamp.hash.update(study.study.0);
+        stamp.hash.update(study.version.to_be_bytes());
+        stamp.hash.update(access.facility().code.as_str());
+        stamp.hash.update(access.unread().0.to_be_bytes());
+        stamp
+    }
+
+    /// The same content, of which this is a part.
+    #[must_use]
+    pub fn with(mut self, digest: [u8; 32]) -> Self {
+        self.hash.update(digest);
+        self
+    }
+
+    /// What is the same for everybody, and as long as the program is.
+    pub fn of_nothing() -> Self {
+        Self::nothing()
     }
 
     fn nothing() -> Self {

@@ -14,6 +14,7 @@ pub mod extract;
 pub mod frames;
 pub mod head;
 pub mod json;
+pub mod mint;
 pub mod part10;
 pub mod query;
 pub mod render;

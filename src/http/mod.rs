@@ -18,6 +18,7 @@ mod log;
 pub mod media_type;
 mod methods;
 pub mod metrics;
+pub mod mint;
 pub mod multipart;
 pub mod openapi;
 pub mod page;

@@ -14,8 +14,9 @@ use utoipa_swagger_ui::Config;
 
 use super::dicomweb::counts::Count;
 use super::dicomweb::shapes::{Binary, DataSet, DicomAttribute};
+use super::mint::shapes::XmlDocument;
 use super::problem::Problem;
-use super::{api, dicomweb, health, metrics, page};
+use super::{api, dicomweb, health, metrics, mint, page};
 use crate::error::{Error, Result};
 
 /// The methods that there are. HEAD goes with GET, OPTIONS with everything.
@@ -33,7 +34,7 @@ const DOCUMENT: &str = "/openapi.json";
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     servers((url = "/", description = "this server")),
-    components(schemas(Count, DataSet, DicomAttribute, Binary, Problem)),
+    components(schemas(Count, DataSet, DicomAttribute, Binary, XmlDocument, Problem)),
     modifiers(&Bearer)
 )]
 struct Frame;
@@ -74,6 +75,7 @@ pub(super) fn collect() -> (
         .service(health::ready)
         .service(metrics::metrics)
         .service(scope("/dicomweb").configure(dicomweb::routes))
+        .service(scope("/mint").configure(mint::routes))
         .service(scope("/api/v1").configure(api::routes))
         .split_for_parts()
 }
@@ -117,7 +119,7 @@ impl Allowed {
             (ResourceDef::new(path.as_str()), known)
         });
         // What the document does not describe: pages, and itself.
-        let pages = page::paths().chain([DOCUMENT, "/docs", "/docs/{file}"]);
+        let pages = page::paths().chain([DOCUMENT, "/docs", "/docs/{file}", "/mint"]);
         let pages = pages.map(|path| {
             let known = [true, true, false, false, false, true];
             (ResourceDef::new(path), known)

@@ -63,6 +63,11 @@ pub(super) async fn note_slashes<B: MessageBody>(
     next.call(request).await
 }
 
+/// Whether the path of a request ended in a slash.
+pub fn ends_in_slash(request: &HttpRequest) -> bool {
+    request.extensions().get::<TrailingSlashes>().is_some()
+}
+
 /// What leads from the address of a request back to the resource beside which its path without a slash at its end lies: the
 /// beginning of a relative reference. `None` where no client means what it asks.
 pub fn up_from(request: &HttpRequest) -> Option<&'static str> {
@@ -154,6 +159,11 @@ impl Urls {
     /// The DICOMweb root.
     pub fn root(&self) -> String {
         format!("{}/dicomweb", self.base)
+    }
+
+    /// The MINT root.
+    pub fn mint(&self) -> String {
+        format!("{}/mint", self.base)
     }
 
     /// A study.

@@ -140,13 +140,13 @@ pub(super) fn modality(row: &QueryResult) -> Result<String> {
 }
 
 /// Counts one series of an owner's study anew, or all of them, and the study over its series, whose version becomes
-/// `version`. The caller holds the study's row.
+/// `version`. The caller holds the study's row. Gives 1 if the study has come into sight, -1 if it has gone out of it, else 0.
 pub(super) async fn recount<C: ConnectionTrait>(
     tx: &C,
     (owner, study): (FacilityId, StudyId),
     series: Option<SeriesId>,
     version: i32,
-) -> Result<()> {
+) -> Result<i64> {
     let mut live = count_live();
     live.and_where(Expr::col("study_id").eq(study.0));
     if let Some(series) = series {
@@ -171,7 +171,8 @@ pub(super) async fn recount<C: ConnectionTrait>(
         sum.add(&modality(&row)?, &kept);
     }
     let came = keep_study(tx, study, &sum, version).await?;
-    count_studies(tx, owner, came).await
+    count_studies(tx, owner, came).await?;
+    Ok(came)
 }
 
 /// Writes what is kept of a study whose row the caller holds. Gives 1 if the study has come into sight, -1 if it has gone

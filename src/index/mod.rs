@@ -23,6 +23,7 @@ pub mod inspect;
 pub mod jobs;
 mod kept;
 pub mod migrate;
+pub mod mint;
 mod parts;
 mod reader;
 pub mod record;

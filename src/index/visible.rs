@@ -74,6 +74,22 @@ pub(super) fn own_row(access: &Access, at: At) -> Expr {
     whole.or(by_series)
 }
 
+/// Whether the caller may know of a row of `study`: it sees a series of it, or nothing is left of it and the caller's facility,
+/// which is at work, owned it (MINT X02, MINT 7.1).
+pub(super) fn known_row(access: &Access, alias: &'static str) -> Expr {
+    let active = Query::select()
+        .expr(Expr::cust("1"))
+        .from_as("facility", "vf")
+        .and_where(Expr::col(("vf", "facility_id")).eq(access.facility_id().0))
+        .and_where(Expr::col(("vf", "state")).eq(FacilityState::Active.as_str()))
+        .take();
+    let emptied = Expr::col((alias, "owner_facility_id"))
+        .eq(access.facility_id().0)
+        .and(Expr::col((alias, "instance_count")).eq(0))
+        .and(Expr::exists(active));
+    own_row(access, At::Study(alias)).or(emptied)
+}
+
 /// The basis on which the object at `at` is visible: one row or none.
 pub(super) fn basis(access: &Access, at: At, unread: Unread) -> SelectStatement {
     visible_series(access, at, unread)

@@ -29,6 +29,7 @@ mod harness;
 mod http2;
 mod identity;
 mod jobs;
+mod mint;
 mod node_client;
 mod ohif;
 mod openapi;

@@ -26,12 +26,15 @@ pub enum Nesting {
 pub struct BulkRule {
     /// The longest binary value in a head, in bytes (J31).
     pub binary_max: u32,
+    /// The longest text in a head, in bytes (J33).
+    pub text_max: u32,
 }
 
 impl Default for BulkRule {
     fn default() -> Self {
         Self {
             binary_max: BINARY_INLINE_MAX,
+            text_max: TEXT_INLINE_MAX,
         }
     }
 }
@@ -44,7 +47,7 @@ impl BulkRule {
             (PIXEL_DATA | FLOAT_PIXEL_DATA | DOUBLE_FLOAT_PIXEL_DATA, Nesting::Top) => true,
             (PIXEL_DATA, Nesting::Icon) => len > ICON_INLINE_MAX,
             _ if matches!(vr, OB | OD | OF | OL | OV | OW | UN) => len > self.binary_max,
-            _ => matches!(vr, UT | LT | ST | UC) && len > TEXT_INLINE_MAX,
+            _ => matches!(vr, UT | LT | ST | UC) && len > self.text_max,
         }
     }
 }

@@ -95,6 +95,11 @@ impl Collector {
         self.uid(SOP_INSTANCE_UID)
     }
 
+    /// Whether the bytes of the value or fragment that is being read are of use here.
+    pub fn keeps_value(&self) -> bool {
+        !matches!(self.target, Target::Nowhere) || self.tables.is_reading()
+    }
+
     fn uid(&self, tag: Tag) -> Option<&str> {
         let at = UIDS.iter().position(|uid| *uid == tag)?;
         let node = self.head.nodes.get((*self.uids.get(at)?)?)?;
@@ -112,6 +117,7 @@ impl Collector {
         }
         BulkRule {
             binary_max: self.rule.binary_max.min(BulkRule::default().binary_max),
+            ..self.rule
         }
     }
 

@@ -40,6 +40,11 @@ impl Tables {
         self.begin(table);
     }
 
+    /// Whether the value that passes is a table.
+    pub(super) fn is_reading(&self) -> bool {
+        self.reading.is_some()
+    }
+
     pub(super) fn value(&mut self, bytes: &[u8]) {
         let most = match self.reading {
             None => return,

@@ -12,6 +12,13 @@ fn collect(transfer_syntax_uid: &str, data_set: &Build) -> Head {
     collector.finish()
 }
 
+fn rule(binary_max: u32) -> BulkRule {
+    BulkRule {
+        binary_max,
+        ..BulkRule::default()
+    }
+}
+
 fn inline(head: &Head, group: u16, element: u16) -> &[u8] {
     head.bytes(head.element(Tag(group, element)).unwrap())
 }
@@ -43,8 +50,7 @@ fn j30_to_j35_long_values_are_bulk() {
 #[test]
 fn j31_a_threshold_draws_another_line_for_binary_values_only() {
     let private = Tag(0x0009, 0x1001);
-    let bulk =
-        |binary_max, vr, len| BulkRule { binary_max }.is_bulk(private, vr, len, Nesting::Top);
+    let bulk = |binary_max, vr, len| rule(binary_max).is_bulk(private, vr, len, Nesting::Top);
     assert!(bulk(0, VR::OB, 1) && !bulk(0, VR::OB, 0));
     assert!(!bulk(65_536, VR::UN, 65_536) && bulk(65_536, VR::UN, 65_537));
     assert!(!bulk(0, VR::UT, 65_536) && !bulk(0, VR::DS, 10));
@@ -53,7 +59,7 @@ fn j31_a_threshold_draws_another_line_for_binary_values_only() {
     for element in 0x1000..0x1060 {
         set = set.put(0x0009_0000 | element, "OB", vec![1; 65_536]);
     }
-    let mut collector = Collector::with_rule(BulkRule { binary_max: 65_536 });
+    let mut collector = Collector::with_rule(rule(65_536));
     scan(&file(EXPLICIT, &set.bytes), 50_000, &mut collector).unwrap();
     let head = collector.finish();
     let value = |element| &head.element(Tag(0x0009, element)).unwrap().value;

@@ -167,6 +167,11 @@ impl FrameTable {
         }
     }
 
+    /// Whether the pixel data are native, one value without fragments.
+    pub fn is_native(&self) -> bool {
+        matches!(self.places, Places::Native(_))
+    }
+
     /// The number of frames that can be had: what is there, whatever `NumberOfFrames` says (F48); 0 where nothing can be cut.
     pub fn frames(&self) -> u32 {
         if self.cut() != Cut::Frames {

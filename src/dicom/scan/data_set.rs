@@ -133,6 +133,39 @@ impl DataSet {
         }
     }
 
+    /// The bytes that are left of the value or fragment at hand.
+    pub(super) fn left(&self) -> u64 {
+        match self.state {
+            State::Value { left, .. } | State::Fragment { left, .. } | State::Skip { left, .. } => {
+                left
+            }
+            State::Header | State::FragmentHeader { .. } | State::Trailing | State::Zeros => 0,
+        }
+    }
+
+    /// Passes over so many of the bytes that are left.
+    pub(super) fn skip(&mut self, len: u64) {
+        if let State::Value { left, .. } | State::Fragment { left, .. } | State::Skip { left, .. } =
+            &mut self.state
+        {
+            let len = len.min(*left);
+            *left = left.saturating_sub(len);
+            self.offset = self.offset.saturating_add(len);
+        }
+    }
+
+    /// Passes over fragments, to the header at the offset `to`.
+    pub(super) fn skip_fragments(&mut self, to: u64) {
+        if let State::Fragment { of, number, .. } | State::FragmentHeader { of, number } =
+            self.state
+        {
+            self.carry.clear();
+            self.offset = to;
+            let number = number.max(1).saturating_add(1);
+            self.state = State::FragmentHeader { of, number };
+        }
+    }
+
     /// The file has ended.
     pub(super) fn finish(&mut self, sink: &mut dyn Sink) -> Outcome {
         match self.state {

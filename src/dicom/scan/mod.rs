@@ -35,6 +35,7 @@ mod element;
 mod fragments;
 mod header;
 mod inflate;
+mod meta;
 mod nesting;
 mod prelude;
 mod scanner;
@@ -46,6 +47,7 @@ use std::fmt;
 
 pub use header::dictionary_vr;
 pub(super) use header::fits;
+pub(super) use meta::meta_elements;
 pub use scanner::Scanner;
 
 use super::head::{FileMeta, name};

@@ -42,6 +42,34 @@ impl Scanner {
         self.guarded(|scanner| scanner.try_feed(chunk, sink))
     }
 
+    /// How many of the next bytes are of the value or fragment that is being read, so that [`skip`](Self::skip) may pass over
+    /// them; 0 between values, and in a deflated data set.
+    pub fn left(&self) -> u64 {
+        match &self.stage {
+            Stage::DataSet(data_set) => data_set.left(),
+            Stage::Prelude(_) | Stage::Deflated(..) => 0,
+        }
+    }
+
+    /// Passes over so many bytes of the file, at most [`left`](Self::left) of them; the sink is not told of them.
+    ///
+    /// # Errors
+    /// As [`feed`](Self::feed).
+    pub fn skip(&mut self, len: u64, sink: &mut dyn Sink) -> Result<(), ScanError> {
+        if let Stage::DataSet(data_set) = &mut self.stage {
+            data_set.skip(len);
+        }
+        self.feed(&[], sink)
+    }
+
+    /// Passes over fragments: goes on at the offset `to`, where the header of another or the delimiter behind the last one
+    /// stands. Without effect where no fragments are being read.
+    pub fn skip_fragments(&mut self, to: u64) {
+        if let Stage::DataSet(data_set) = &mut self.stage {
+            data_set.skip_fragments(to);
+        }
+    }
+
     /// The file has ended.
     ///
     /// # Errors

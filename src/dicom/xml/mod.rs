@@ -7,4 +7,5 @@ mod read;
 mod write;
 
 pub use read::read;
+pub(in crate::dicom) use write::escape;
 pub use write::of_json;

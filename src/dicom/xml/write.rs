@@ -234,7 +234,7 @@ impl Visitor for Writer<'_> {
 
 /// Writes text between tags or quotes. What XML 1.0 has no way to say becomes U+FFFD (J53); white space that a reader would change
 /// is written by number.
-fn escape(text: &str, out: &mut Vec<u8>) {
+pub(in crate::dicom) fn escape(text: &str, out: &mut Vec<u8>) {
     let is_plain = |b: &u8| !matches!(b, b'<' | b'>' | b'&' | b'"' | 0..=0x1F | 0xEF);
     if text.as_bytes().iter().all(is_plain) {
         return out.extend_from_slice(text.as_bytes());

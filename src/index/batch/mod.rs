@@ -14,6 +14,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction};
 
 use super::jobs::{Again, enqueue, repack};
 use super::kept::{count_studies, recount};
+use super::mint::{NewChange, note};
 use super::record::{NewInstance, NewPack, Recorded};
 use super::relocate::is_half_dead;
 use super::row::failed;
@@ -203,6 +204,7 @@ impl Batch<'_> {
             }
         }
         self.update_studies(&studies).await?;
+        self.note_changes(&studies).await?;
         for study in studies.values().filter(|study| study.was_replaced) {
             recount(self.tx, (self.owner, study.id), None, study.version).await?;
         }
@@ -266,6 +268,17 @@ impl Batch<'_> {
             new,
             replaced,
         }
+    }
+
+    /// Notes that the studies changed, all of them at once.
+    async fn note_changes(&self, studies: &Studies<'_>) -> Result<()> {
+        let touched = studies.values().filter(|study| study.is_touched);
+        let changes = touched.map(|study| NewChange {
+            study: study.id,
+            version: study.version,
+            came: i64::from(!study.was_visible),
+        });
+        note(self.tx, (self.owner, self.author), self.now, changes).await
     }
 
     /// Asks for the packs of a study to be written anew once nothing more has come for a while (architecture.md 7.5).

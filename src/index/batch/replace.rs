@@ -77,6 +77,10 @@ impl Batch<'_> {
         let update = Query::update()
             .table("instance")
             .values(changed.filter(|(column, _)| !KEPT.contains(column)))
+            // Its items are others now, and numbers are never used again (MINT P24).
+            .value("first_item", None::<i32>)
+            .value("item_count", None::<i32>)
+            .value("item_table", None::<Vec<u8>>)
             .value("instance_version", Expr::col("instance_version").add(1))
             .and_where(here)
             .take();

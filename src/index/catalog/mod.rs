@@ -22,16 +22,20 @@ use crate::model::{Class, ClassMask, SeriesId, SeriesUid, SopInstanceUid, StudyU
 use crate::storage::{BlobRef, MetaPlace};
 
 pub(in crate::index) mod deletions;
+mod documents;
 mod instance;
 mod instances;
+mod items;
 mod pieces;
 pub(super) mod place;
 mod representative;
 mod versions;
 
 pub use deletions::Wanted;
+pub use documents::{Brought, Listed};
 pub use instance::Instance;
 pub use instances::Cursor;
+pub use items::{Holder, ItemRow, Narrowed};
 pub use pieces::{PieceRef, SeriesPieces};
 
 /// The index as one [`Access`] may see it.
@@ -167,7 +171,7 @@ impl Catalog<'_> {
     }
 
     /// Refuses what is visible while the scope for a class in it is missing (SH-3.4).
-    fn check_classes(&self, mask: ClassMask) -> Result<()> {
+    pub(in crate::index) fn check_classes(&self, mask: ClassMask) -> Result<()> {
         let unread = self.access.unread();
         let lacking = Class::ALL
             .into_iter()

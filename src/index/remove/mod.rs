@@ -11,6 +11,7 @@ use super::Index;
 use super::catalog::Scope;
 use super::catalog::deletions::{read, select};
 use super::kept::recount;
+use super::mint::{NewChange, note};
 use super::row::{failed, get};
 use crate::auth::RemoveGrant;
 use crate::error::{Error, Kind, Result};
@@ -55,6 +56,15 @@ impl HeldStudy {
             )),
             _ => Ok(()),
         }
+    }
+
+    /// The change that makes the next version.
+    fn changed(&self, came: i64) -> impl Iterator<Item = NewChange> {
+        std::iter::once(NewChange {
+            study: self.id,
+            version: self.next(),
+            came,
+        })
     }
 
     /// The version that a change makes.
@@ -109,7 +119,9 @@ impl Index {
             .cond_where(live)
             .take();
         tx.execute(&take).await.map_err(failed)?;
-        recount(&tx, (grant.facility_id(), study.id), series, study.next()).await?;
+        let owner = grant.facility_id();
+        let came = recount(&tx, (owner, study.id), series, study.next()).await?;
+        note(&tx, (owner, grant.person()), now, study.changed(came)).await?;
         let deletion = deletion(&tx, grant.facility_id(), id).await?;
         move_epoch(&tx).await?;
         commit(tx).await?;
@@ -146,7 +158,9 @@ impl Index {
             .value("restored_by", grant.person())
             .value("restored_at", self.clock.now().0);
         tx.execute(&changed).await.map_err(failed)?;
-        recount(&tx, (owner, study.id), None, study.next()).await?;
+        let came = recount(&tx, (owner, study.id), None, study.next()).await?;
+        let now = self.clock.now();
+        note(&tx, (owner, grant.person()), now, study.changed(came)).await?;
         let restored = deletion(&tx, owner, id).await?;
         move_epoch(&tx).await?;
         commit(tx).await?;

@@ -286,6 +286,12 @@ impl Catalog<'_> {
     }
 }
 
+/// The conditions of a search of studies, on `study` `s`.
+pub(super) fn conditions_of(access: &Access, query: &Query) -> Vec<Expr> {
+    let all = query.matches.iter();
+    all.map(|wanted| conditions::holds(access, query, wanted)).collect()
+}
+
 /// Offsets are as large as a client likes; the database's are signed.
 fn signed_offset(offset: u64) -> u64 {
     Ord::min(offset, i64::MAX.unsigned_abs())

@@ -8,6 +8,7 @@ mod guarding;
 mod identity;
 mod jobs;
 mod matching;
+mod mint;
 mod paging;
 mod plans;
 mod plans_postgres;

@@ -3,6 +3,7 @@
 //! An operation that has no row in [`ROWS`] fails the test: whoever adds a route says here what it names.
 
 mod callers;
+mod made;
 mod oracle;
 mod rows;
 
@@ -12,6 +13,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use self::callers::{Caller, Credential, Forge, Kind};
+use self::made::{binned, export_of, exported, key_of, study};
 use self::rows::{Names, ROWS, STRONG};
 use crate::harness::{Answer, Server, instance, multipart};
 
@@ -27,6 +29,8 @@ struct Operation {
     deletion: String,
     /// An export of the owner.
     export: String,
+    /// The key of the owner's study.
+    study: String,
 }
 
 /// The root of the UIDs of the owner's study, and of one that never existed.
@@ -44,6 +48,7 @@ impl Operation {
     async fn all(server: &Server, forge: &Forge) -> Vec<Self> {
         let deletion = binned(server, forge, &format!("{THERE}.99")).await;
         let export = exported(server, forge).await;
+        let study = key_of(server, forge, THERE).await;
         let document = server.get("/openapi.json", "").await.json();
         let mut operations = Vec::new();
         for (template, methods) in document["paths"].as_object().unwrap() {
@@ -63,6 +68,7 @@ impl Operation {
                     part,
                     deletion: deletion.clone(),
                     export: export.clone(),
+                    study: study.clone(),
                 });
             }
         }
@@ -84,7 +90,19 @@ impl Operation {
             .replace("{study}", &format!("{root}.1"))
             .replace("{series}", &format!("{root}.1.1"))
             .replace("{instance}", &format!("{root}.1.1.1"))
+            .replace(
+                "{uuid}",
+                if root == NOWHERE {
+                    NO_DELETION
+                } else {
+                    &self.study
+                },
+            )
+            .replace("{type}", "DICOM")
             .replace("{part}", self.part)
+            .replace("{list}", self.part)
+            .replace("{form}", self.part)
+            .replace("{change}", self.part)
             .replace("{code}", self.part)
             .replace(
                 "{id}",
@@ -125,7 +143,12 @@ impl Operation {
                 server
                     .stored(&forge.of("F001", callers::ALL), &[study(&root)])
                     .await;
-                self.path(&root)
+                let key = key_of(server, forge, &root).await;
+                let of_it = Self {
+                    study: key,
+                    ..self.clone()
+                };
+                of_it.path(&root)
             }
             Names::Deletion => {
                 let deletion = binned(server, forge, &root).await;
@@ -134,6 +157,7 @@ impl Operation {
             Names::Object
             | Names::ListOfObject
             | Names::Nothing
+            | Names::Open
             | Names::Count
             | Names::Store
             | Names::Bin
@@ -176,40 +200,6 @@ impl Operation {
         }
         server.send(request).await
     }
-}
-
-/// Stores the study below `root` for the owner and deletes it: the id of the deletion, which somebody else asked for.
-async fn binned(server: &Server, forge: &Forge, root: &str) -> String {
-    server
-        .stored(&forge.of("F001", callers::ALL), &[study(root)])
-        .await;
-    let somebody = forge.token(&serde_json::json!({"sub": "somebody"}));
-    let path = format!("/studies/{root}.1");
-    let deleted = server
-        .send(server.request(Method::DELETE, &path, &somebody))
-        .await;
-    assert_eq!(deleted.status, 204, "{}", deleted.text());
-    deleted.header("x-kura-deletion")
-}
-
-/// What asks for an export of the study below `root`.
-fn export_of(root: &str) -> Value {
-    let settings = json!({"values": [format!("{root}.1")]});
-    json!({"source": {"type": "identifiers", "settings": settings}})
-}
-
-/// Begins an export of the owner: its key.
-async fn exported(server: &Server, forge: &Forge) -> String {
-    let token = forge.of("F001", callers::ALL);
-    let request = server.request(Method::POST, "/dicomweb/export", &token);
-    let begun = server.send(request.json(&export_of(THERE))).await;
-    assert_eq!(begun.status, 202, "{}", begun.text());
-    begun.json()["id"].as_str().unwrap().to_owned()
-}
-
-/// The one file of the study below `root`.
-fn study(root: &str) -> Vec<u8> {
-    instance(root).text(0x0010_0020, "LO", "P1-secret").file()
 }
 
 /// Headers that may not differ, in the order of their names; `date` and `x-request-id` may.
@@ -365,6 +355,7 @@ async fn check((server, forge): (&Server, &Forge), operation: &Operation, caller
             assert!(count.is_empty() || count == "0", "{what}: {count}");
             assert_eq!(answer.header("warning"), "", "{what}");
         }
+        (Names::Open, Kind::Foreign) => assert_eq!(status, 200, "{what}: {}", answer.text()),
         (Names::Count, Kind::Foreign) => {
             let none = serde_json::json!({"count": 0});
             assert_eq!((status, answer.json()), (200, none), "{what}");

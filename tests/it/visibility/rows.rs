@@ -9,6 +9,8 @@ pub(super) enum Names {
     ListOfObject,
     /// Nothing: a search.
     Nothing,
+    /// Nothing, and the answer is there for everybody with the scope, whatever is in it.
+    Open,
     /// Nothing: a count.
     Count,
     /// A store.
@@ -45,12 +47,16 @@ pub(super) const ROWS: &[(&str, Names, &str)] = &[
     ("createExport", Names::Object, ""),
     ("createLink", Names::ListOfObject, ""),
     ("createSession", Names::SignIn, ""),
+    ("deleteMintStudy", Names::Removal, ""),
     ("deleteInstance", Names::Removal, ""),
     ("deleteSeries", Names::Removal, ""),
     ("deleteSession", Names::Session, ""),
     ("deleteStudy", Names::Removal, ""),
     ("listDeletions", Names::Bin, ""),
     ("listJobs", Names::Admin, ""),
+    ("listMintChanges", Names::Open, ""),
+    ("listMintChangesOfStudy", Names::Object, ""),
+    ("listMintTypes", Names::Open, ""),
     ("live", Names::Public, ""),
     ("metrics", Names::Admin, ""),
     ("ready", Names::Public, ""),
@@ -69,6 +75,13 @@ pub(super) const ROWS: &[(&str, Names, &str)] = &[
     ("retrieveByUri", Names::Object, ""),
     ("retrieveFrames", Names::Object, "1"),
     ("retrieveInstance", Names::Object, ""),
+    ("retrieveMintBundle", Names::Object, ""),
+    ("retrieveMintChange", Names::Object, "0"),
+    ("retrieveMintItems", Names::Object, "all"),
+    ("retrieveMintMetadata", Names::Object, ""),
+    ("retrieveMintMetadataAs", Names::Object, "gpb.gz"),
+    ("retrieveMintSummary", Names::Object, ""),
+    ("retrieveMintSummaryAs", Names::Object, "xml"),
     ("retrieveInstanceMetadata", Names::Object, ""),
     ("retrieveFrameThumbnail", Names::Object, "1"),
     ("retrieveInstanceThumbnail", Names::Object, ""),
@@ -83,6 +96,7 @@ pub(super) const ROWS: &[(&str, Names, &str)] = &[
     ("retrieveStudy", Names::Object, ""),
     ("retrieveStudyMetadata", Names::Object, ""),
     ("revoke", Names::Admin, ""),
+    ("searchMintStudies", Names::Open, ""),
     ("searchInstances", Names::Nothing, ""),
     ("searchInstancesOfSeries", Names::ListOfObject, ""),
     ("searchInstancesOfStudy", Names::ListOfObject, ""),
@@ -91,6 +105,8 @@ pub(super) const ROWS: &[(&str, Names, &str)] = &[
     ("searchSeriesOfStudy", Names::ListOfObject, ""),
     ("searchStudies", Names::Nothing, ""),
     ("showDeletion", Names::Deletion, ""),
+    ("showMintStudy", Names::Object, ""),
+    ("showMintType", Names::Open, ""),
     ("showJob", Names::Admin, NO_JOB),
     ("showOperation", Names::Operation, ""),
     ("storeInstances", Names::Store, ""),
@@ -98,9 +114,10 @@ pub(super) const ROWS: &[(&str, Names, &str)] = &[
 ];
 
 /// What wants a fresh sign-in with two factors (SH-14).
-pub(super) const STRONG: [&str; 5] = [
+pub(super) const STRONG: [&str; 6] = [
     "approveDeletion",
     "deleteInstance",
+    "deleteMintStudy",
     "deleteSeries",
     "deleteStudy",
     "restoreDeletion",

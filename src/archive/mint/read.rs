@@ -1,0 +1,329 @@
+//! The bytes of items: texts and items in the order of an answer become one stream (MINT 6, Z50).
+//!
+//! Rows are fetched a page at a time, so that memory does not grow with the study; what lies close together in one pack is one
+//! read of the store, whatever instances it belongs to.
+
+use std::iter::Peekable;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use crate::archive::Archive;
+use crate::archive::guard::Pace;
+use crate::archive::retrieve::ByteStream;
+use crate::auth::Access;
+use crate::dicom::mint::items::{Items, total};
+use crate::dicom::window::Window;
+use crate::error::{Error, Kind, Result};
+use crate::index::catalog::{Instance, Visible};
+use crate::model::transfer_syntax::Encoding;
+use crate::model::{StudyId, TransferSyntax};
+use crate::storage::Run;
+
+/// Rows of the first page, and of those behind it.
+const FIRST: u64 = 16;
+const PAGE: u64 = 200;
+
+/// Pieces of which the places are settled at once, in the beginning and later.
+const FIRST_BATCH: usize = 16;
+const BATCH: usize = 256;
+
+/// What comes next in an answer.
+#[derive(Clone, Debug)]
+pub enum Piece {
+    /// These bytes.
+    Text(Bytes),
+    /// A part of an item.
+    Item {
+        /// Its number.
+        number: u32,
+        /// The range of its bytes.
+        part: Range<u64>,
+    },
+}
+
+/// An instance whose items are read.
+#[derive(Debug)]
+struct Open {
+    instance: Arc<Visible<Instance>>,
+    first: u32,
+    count: u32,
+    items: Items,
+}
+
+impl Open {
+    fn has(&self, number: u32) -> bool {
+        number
+            .checked_sub(self.first)
+            .is_some_and(|index| index < self.count)
+    }
+}
+
+/// One item as it is stored.
+#[derive(Debug)]
+pub struct StoredItem {
+    /// The instance that it is of.
+    pub instance: Arc<Visible<Instance>>,
+    /// Its length in bytes.
+    pub len: u64,
+    ranges: Vec<Range<u64>>,
+}
+
+impl Archive {
+    /// One item that the caller sees; `None` if there is none of this number.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if database or store do not answer.
+    pub async fn item(
+        &self,
+        access: &Access,
+        study: StudyId,
+        number: u32,
+    ) -> Result<Option<StoredItem>> {
+        let page = self.holders(access, study, number, 1).await?;
+        let found = page.into_iter().find(|open| open.has(number));
+        Ok(found.and_then(|open| {
+            let ranges = open.items.ranges(number.checked_sub(open.first)?)?;
+            Some(StoredItem {
+                instance: open.instance,
+                len: total(&ranges),
+                ranges,
+            })
+        }))
+    }
+
+    /// A part of the bytes of an item.
+    pub fn item_bytes(
+        &self,
+        access: &Arc<Access>,
+        item: &StoredItem,
+        part: &Range<u64>,
+    ) -> ByteStream {
+        let ranges = slice(&item.ranges, part);
+        let file = item.instance.blob();
+        let run = self.vault.run(&file.object, at(file.range.start, &ranges));
+        let place = Place {
+            instance: Arc::clone(&item.instance),
+            ranges,
+        };
+        self.bytes_of(access, &Pace::default(), place, &run)
+    }
+
+    /// The pieces of an answer as one stream. It fails where an item has gone meanwhile.
+    pub fn pieces(
+        &self,
+        access: &Arc<Access>,
+        study: StudyId,
+        pieces: impl Iterator<Item = Piece> + Send + 'static,
+    ) -> ByteStream {
+        let reading = Reading {
+            archive: self.clone(),
+            access: Arc::clone(access),
+            study,
+            pieces: (Box::new(pieces) as Box<dyn Iterator<Item = Piece> + Send>).peekable(),
+            window: Vec::new(),
+            is_begun: false,
+            pace: Pace::default(),
+        };
+        let batches = stream::try_unfold(reading, |mut reading| async move {
+            let batch = reading.batch().await?;
+            Ok::<_, Error>(
+                batch.map(|batch| (stream::iter(batch.into_iter().map(Ok::<_, Error>)), reading)),
+            )
+        });
+        batches.try_flatten().try_flatten().boxed()
+    }
+
+    async fn holders(
+        &self,
+        access: &Access,
+        study: StudyId,
+        number: u32,
+        limit: u64,
+    ) -> Result<Vec<Open>> {
+        let page = self
+            .catalog(access)
+            .items_from(study, number, limit)
+            .await?;
+        let mut holders = Vec::with_capacity(page.len());
+        for holder in page {
+            let instance = &holder.instance;
+            let column = instance.frame_table.as_deref();
+            let frames = self.frame_table_at(column, &instance.blob()).await?;
+            let frames = frames.map(|table| (table, instance.number_of_frames));
+            holders.push(Open {
+                items: Items::read(holder.table.as_deref(), frames)?,
+                first: holder.first,
+                count: holder.count,
+                instance: Arc::new(holder.instance),
+            });
+        }
+        Ok(holders)
+    }
+
+    /// The bytes at a place; those of a deflated data set have to be inflated from its beginning.
+    fn bytes_of(&self, access: &Arc<Access>, pace: &Pace, it: Place, run: &Run) -> ByteStream {
+        let Place { instance, ranges } = it;
+        let is_deflated = TransferSyntax::of(&instance.transfer_syntax_uid)
+            .is_some_and(|syntax| syntax.encoding == Encoding::Deflated);
+        let bytes = if is_deflated {
+            self.produce(&instance, Window::new(ranges))
+        } else {
+            match at(instance.blob().range.start, &ranges).as_slice() {
+                [range] => run.read(range.clone()),
+                several => {
+                    let run = run.clone();
+                    let ranges = stream::iter(several.to_vec());
+                    ranges.map(move |range| run.read(range)).flatten().boxed()
+                }
+            }
+        };
+        self.guarded(access, &instance, pace, bytes)
+    }
+}
+
+/// Where a part of an item lies.
+struct Place {
+    instance: Arc<Visible<Instance>>,
+    /// Ranges of its file.
+    ranges: Vec<Range<u64>>,
+}
+
+/// An answer on its way.
+struct Reading {
+    archive: Archive,
+    access: Arc<Access>,
+    study: StudyId,
+    pieces: Peekable<Box<dyn Iterator<Item = Piece> + Send>>,
+    /// The page of rows that was fetched last.
+    window: Vec<Arc<Open>>,
+    is_begun: bool,
+    pace: Pace,
+}
+
+/// A piece whose place is known.
+enum Placed {
+    Text(Bytes),
+    Item(Place),
+}
+
+impl Reading {
+    /// The next pieces, as streams of their bytes; `None` at the end.
+    async fn batch(&mut self) -> Result<Option<Vec<ByteStream>>> {
+        let mut placed = Vec::new();
+        // The first pieces go out as soon as they are found.
+        let most = if self.is_begun { BATCH } else { FIRST_BATCH };
+        while placed.len() < most
+            && let Some(piece) = self.pieces.next()
+        {
+            placed.push(match piece {
+                Piece::Text(text) => Placed::Text(text),
+                Piece::Item { number, part } => Placed::Item(self.place(number, &part).await?),
+            });
+        }
+        self.is_begun = true;
+        Ok((!placed.is_empty()).then(|| self.streams(placed)))
+    }
+
+    async fn place(&mut self, number: u32, part: &Range<u64>) -> Result<Place> {
+        if self.in_window(number).is_none() {
+            let limit = if self.is_begun { PAGE } else { FIRST };
+            let page = self
+                .archive
+                .holders(&self.access, self.study, number, limit);
+            self.window = page.await?.into_iter().map(Arc::new).collect();
+        }
+        let open = self.in_window(number).ok_or_else(gone)?;
+        let index = number.saturating_sub(open.first);
+        let ranges = open.items.ranges(index).ok_or_else(gone)?;
+        Ok(Place {
+            instance: Arc::clone(&open.instance),
+            ranges: slice(&ranges, part),
+        })
+    }
+
+    fn in_window(&self, number: u32) -> Option<Arc<Open>> {
+        let at = self.window.partition_point(|open| open.first <= number);
+        let open = self.window.get(at.checked_sub(1)?)?;
+        open.has(number).then(|| Arc::clone(open))
+    }
+
+    /// Streams of the pieces. Those that follow each other in one pack share its reads.
+    fn streams(&self, placed: Vec<Placed>) -> Vec<ByteStream> {
+        let mut runs: Vec<(String, Vec<Range<u64>>)> = Vec::new();
+        for piece in &placed {
+            let Placed::Item(place) = piece else { continue };
+            let file = place.instance.blob();
+            let ranges = at(file.range.start, &place.ranges);
+            match runs.last_mut() {
+                Some((object, all)) if *object == file.object => all.extend(ranges),
+                _ => runs.push((file.object, ranges)),
+            }
+        }
+        let mut runs = runs.into_iter();
+        let mut run: Option<(String, Run)> = None;
+        let streams = placed.into_iter().map(|piece| match piece {
+            Placed::Text(text) => stream::iter([Ok(text)]).boxed(),
+            Placed::Item(place) => {
+                let object = place.instance.blob().object;
+                let is_same = run.as_ref().is_some_and(|(name, _)| *name == object);
+                if !is_same && let Some((name, ranges)) = runs.next() {
+                    let next = self.archive.vault.run(&name, ranges);
+                    run = Some((name, next));
+                }
+                match &run {
+                    Some((_, run)) => self.archive.bytes_of(&self.access, &self.pace, place, run),
+                    None => stream::iter([Err(gone())]).boxed(),
+                }
+            }
+        });
+        streams.collect()
+    }
+}
+
+/// Ranges of a file that begins at `start` of its object.
+fn at(start: u64, ranges: &[Range<u64>]) -> Vec<Range<u64>> {
+    let moved = ranges
+        .iter()
+        .map(|range| start.saturating_add(range.start)..start.saturating_add(range.end));
+    moved.collect()
+}
+
+/// A part of what ranges make when they are joined.
+fn slice(ranges: &[Range<u64>], part: &Range<u64>) -> Vec<Range<u64>> {
+    let mut before = 0_u64;
+    let mut sliced = Vec::new();
+    for range in ranges {
+        let len = range.end.saturating_sub(range.start);
+        let from = part.start.saturating_sub(before).min(len);
+        let to = part.end.saturating_sub(before).min(len);
+        if from < to {
+            sliced.push(range.start + from..range.start + to);
+        }
+        before = before.saturating_add(len);
+    }
+    sliced
+}
+
+fn gone() -> Error {
+    Error::new(Kind::Unavailable, "items went while they were read")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_joined_ranges_is_in_ranges() {
+        let ranges = [10..20, 30..31, 50..60];
+        let check = |part: Range<u64>, expected: &[Range<u64>]| {
+            assert_eq!(slice(&ranges, &part), expected, "{part:?}");
+        };
+        check(0..21, &ranges);
+        check(0..0, &[]);
+        check(9..12, &[19..20, 30..31, 50..51]);
+        assert_eq!(at(5, &ranges[..2]), [15..25, 35..36]);
+    }
+}

@@ -1,0 +1,161 @@
+//! Binary items of a study: the instances that have them, by number (MINT 6).
+
+use sea_orm::sea_query::{Expr, ExprTrait, Func, JoinType, Order, Query, SelectStatement};
+use sea_orm::{ConnectionTrait, QueryResult};
+
+use super::instance::{Instance, select};
+use super::{Catalog, Visible};
+use crate::auth::Access;
+use crate::error::{Error, Result};
+use crate::index::row::{failed, get};
+use crate::index::visible::{At, Unread, basis};
+use crate::model::{SeriesUid, StudyId};
+
+/// An instance that is visible, with the numbers of its items.
+#[derive(Debug)]
+pub struct Holder {
+    /// The instance.
+    pub instance: Visible<Instance>,
+    /// The number of its first item.
+    pub first: u32,
+    /// How many items it has, one at least.
+    pub count: u32,
+    /// Where they lie, if the frame table does not say it.
+    pub table: Option<Vec<u8>>,
+}
+
+/// Which instances are looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Narrowed {
+    /// Those of one series.
+    pub series: Option<SeriesUid>,
+    /// Those that came or changed after a version, as MINT counts them.
+    pub newer_than: Option<u64>,
+}
+
+/// What is known of the items of an instance without its place.
+#[derive(Debug)]
+pub struct ItemRow {
+    /// The number of its first item.
+    pub first: u32,
+    /// How many items it has, one at least.
+    pub count: u32,
+    /// Where they lie, if the frame table does not say it.
+    pub table: Option<Vec<u8>>,
+    /// How its frames are found.
+    pub frame_table: Option<Vec<u8>>,
+    /// Number of Frames, where the object says it.
+    pub number_of_frames: Option<u32>,
+    /// Name of the pack object.
+    pub object: String,
+}
+
+impl Catalog<'_> {
+    /// The visible instances of a study that have items from `number` on, the one that has this item first where it is
+    /// visible; at most `limit`, by number.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if the database does not answer.
+    pub async fn items_from(&self, study: StudyId, number: u32, limit: u64) -> Result<Vec<Holder>> {
+        let mut page = select();
+        page.columns(["first_item", "item_count", "item_table"].map(|it| ("i", it)));
+        let page = narrowed(page, self.access, study, number, limit);
+        let rows = self.index.reader.query_all(&page).await.map_err(failed)?;
+        let holder = |row| {
+            Ok(Holder {
+                instance: self.instance_of(row)?,
+                first: number_of(row, "first_item")?,
+                count: number_of(row, "item_count")?,
+                table: get(row, "item_table")?,
+            })
+        };
+        rows.iter().map(holder).collect()
+    }
+
+    /// The same without the places of the instances, of some of them.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if the database does not answer.
+    pub async fn item_rows(
+        &self,
+        (study, which): (StudyId, &Narrowed),
+        number: u32,
+        limit: u64,
+    ) -> Result<Vec<ItemRow>> {
+        let of_series = Expr::col(("r0", "series_id")).equals(("i", "series_id"));
+        let copy = Expr::col(("b", "pack_id"))
+            .equals(("i", "pack_id"))
+            .and(Expr::col(("b", "state")).eq("present"));
+        let mut page = Query::select()
+            .columns(["first_item", "item_count", "item_table"].map(|it| ("i", it)))
+            .columns([
+                ("i", "frame_table"),
+                ("i", "number_of_frames"),
+                ("b", "object"),
+            ])
+            .from_as("instance", "i")
+            .join_as(JoinType::InnerJoin, "series", "r0", of_series)
+            .join_as(JoinType::InnerJoin, "pack_copy", "b", copy)
+            .and_where(Expr::col(("i", "state")).eq("live"))
+            .take();
+        if let Some(series) = &which.series {
+            page.and_where(Expr::col(("r0", "series_instance_uid")).eq(series.as_str()));
+        }
+        if let Some(version) = which.newer_than {
+            let known = i32::try_from(version.saturating_add(1)).unwrap_or(i32::MAX);
+            page.and_where(Expr::col(("i", "study_version")).gt(known));
+        }
+        let page = narrowed(page, self.access, study, number, limit);
+        let rows = self.index.reader.query_all(&page).await.map_err(failed)?;
+        let of_row = |row| {
+            let frames: Option<i64> = get(row, "number_of_frames")?;
+            Ok(ItemRow {
+                first: number_of(row, "first_item")?,
+                count: number_of(row, "item_count")?,
+                table: get(row, "item_table")?,
+                frame_table: get(row, "frame_table")?,
+                number_of_frames: frames.and_then(|frames| u32::try_from(frames).ok()),
+                object: get(row, "object")?,
+            })
+        };
+        rows.iter().map(of_row).collect()
+    }
+}
+
+/// The visible ones of the instances `i` in series `r0` that have items from `number` on.
+fn narrowed(
+    mut page: SelectStatement,
+    access: &Access,
+    study: StudyId,
+    number: u32,
+    limit: u64,
+) -> SelectStatement {
+    let number = i32::try_from(number).unwrap_or(i32::MAX);
+    let before = Query::select()
+        .column(("x", "first_item"))
+        .from_as("instance", "x")
+        .and_where(Expr::col(("x", "study_id")).eq(study.0))
+        .and_where(Expr::col(("x", "first_item")).lte(number))
+        .and_where(Expr::col(("x", "item_count")).gt(0))
+        .order_by(("x", "first_item"), Order::Desc)
+        .limit(1)
+        .take();
+    let before = Expr::SubQuery(None, Box::new(before.into()));
+    let start = Func::coalesce([before, Expr::val(0_i32)]);
+    page.and_where(Expr::col(("i", "study_id")).eq(study.0))
+        .and_where(Expr::col(("i", "first_item")).gte(start))
+        .and_where(Expr::col(("i", "item_count")).gt(0))
+        .and_where(Expr::exists(basis(
+            access,
+            At::Series("r0"),
+            Unread::Hidden,
+        )))
+        .order_by(("i", "first_item"), Order::Asc)
+        .limit(limit)
+        .take()
+}
+
+fn number_of(row: &QueryResult, column: &str) -> Result<u32> {
+    u32::try_from(get::<i32>(row, column)?)
+        .map_err(|error| Error::internal("a row holds a negative number of an item", error))
+}

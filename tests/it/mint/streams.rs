@@ -1,0 +1,97 @@
+//! Long answers: that they are cut where something fails, and that memory does not grow with them.
+
+use futures::StreamExt as _;
+use reqwest::{Method, Response};
+
+use super::uuid_of;
+use crate::harness::backing::{self, Storage};
+use crate::harness::{Server, instance};
+
+/// What the resident memory may grow by (MINT A12).
+const ALLOWED: u64 = 64 << 20;
+
+async fn open(server: &Server, uuid: &str, token: &str) -> Response {
+    let path = format!("/mint/studies/{uuid}/DICOM/binaryitems/all");
+    let request = server.request(Method::GET, &path, token);
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    response
+}
+
+/// How long the rest of a body is, its end, and whether it came to it.
+async fn rest(response: Response) -> (u64, Vec<u8>, bool) {
+    let (mut len, mut end, mut pieces) = (0, Vec::new(), response.bytes_stream());
+    while let Some(piece) = pieces.next().await {
+        let Ok(piece) = piece else {
+            return (len, end, false);
+        };
+        len += piece.len() as u64;
+        end.extend_from_slice(&piece);
+        end.drain(..end.len().saturating_sub(64));
+    }
+    (len, end, true)
+}
+
+#[tokio::test]
+async fn mint_i18_what_fails_on_the_way_is_cut_and_never_ended() {
+    let elsewhere = backing::storage() != Storage::Fs;
+    if backing::skips(elsewhere, "only of a folder can a test take something away") {
+        return;
+    }
+    let server = Server::start();
+    let token = server.reader("F001");
+    // Each in a pack of its own.
+    for number in 1..=3 {
+        let large = instance("1.2.3")
+            .uids("1.2.3.1", "1.2.3.1.1", &format!("1.2.3.1.1.{number}"))
+            .number(0x0028_0010, 2048)
+            .number(0x0028_0011, 4096)
+            .bytes(0x7FE0_0010, "OW", vec![number; 16 << 20]);
+        server.stored(&token, &[large.file()]).await;
+    }
+    let uuid = uuid_of(&server, &token, "1.2.3.1").await;
+    let response = open(&server, &uuid, &token).await;
+    let told = response.content_length().unwrap();
+    let blobs = server.data.path().join("blobs");
+    for pack in backing::objects(server.data.path(), ".pack").await {
+        std::fs::remove_file(blobs.join(pack)).unwrap();
+    }
+    let (len, end, is_whole) = rest(response).await;
+    assert!(!is_whole && len < told, "{len} of {told}");
+    assert!(!end.ends_with(b"--"));
+    let path = format!("/mint/studies/{uuid}/DICOM/binaryitems/2");
+    assert_eq!(server.get(&path, &token).await.status, 503);
+}
+
+/// Slow: fifty thousand parts.
+#[tokio::test]
+async fn mint_i19_memory_does_not_grow_with_items() {
+    let server = Server::start();
+    let token = server.reader("F001");
+    let frames = 50_000_u32;
+    let pixels: Vec<u8> = (0..frames)
+        .flat_map(|frame| [frame.to_le_bytes(); 4].concat())
+        .collect();
+    let long = instance("1.2.3")
+        .text(0x0028_0008, "IS", &frames.to_string())
+        .number(0x0028_0100, 8)
+        .number(0x0028_0101, 8)
+        .number(0x0028_0102, 7)
+        .bytes(0x7FE0_0010, "OW", pixels);
+    server.stored(&token, &[long.file()]).await;
+    let uuid = uuid_of(&server, &token, "1.2.3.1").await;
+    let path = format!("/mint/studies/{uuid}/DICOM/binaryitems/49999");
+    let last = server.get(&path, &token).await;
+    assert_eq!(last.body, [(frames - 1).to_le_bytes(); 4].concat());
+    let before = server.memory().0;
+    let response = open(&server, &uuid, &token).await;
+    let told = response.content_length().unwrap();
+    let (len, end, is_whole) = rest(response).await;
+    assert!(
+        is_whole && len == told && end.ends_with(b"--"),
+        "{len} of {told}"
+    );
+    let grew = server.memory().1.saturating_sub(before);
+    println!("{frames} items, {len} bytes: grew by {} MB", grew >> 20);
+    assert!(grew < ALLOWED, "grew by {} MB", grew >> 20);
+}

@@ -1,0 +1,51 @@
+//! What the owner has: studies, deletions and exports, made for the calls about them.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::THERE;
+use super::callers::{self, Forge};
+use crate::harness::{Server, instance};
+
+/// Stores the study below `root` for the owner and deletes it: the id of the deletion, which somebody else asked for.
+pub(super) async fn binned(server: &Server, forge: &Forge, root: &str) -> String {
+    server
+        .stored(&forge.of("F001", callers::ALL), &[study(root)])
+        .await;
+    let somebody = forge.token(&serde_json::json!({"sub": "somebody"}));
+    let path = format!("/studies/{root}.1");
+    let deleted = server
+        .send(server.request(Method::DELETE, &path, &somebody))
+        .await;
+    assert_eq!(deleted.status, 204, "{}", deleted.text());
+    deleted.header("x-kura-deletion")
+}
+
+/// The key of the study below `root`, by which MINT names it.
+pub(super) async fn key_of(server: &Server, forge: &Forge, root: &str) -> String {
+    let token = forge.of("F001", callers::ALL);
+    let path = format!("/mint/studies?studyInstanceUID={root}.1");
+    let found = server.get(&path, &token).await.text();
+    let key = found.split("studyUUID=\"").nth(1).expect("a hit");
+    key.split('"').next().unwrap().to_owned()
+}
+
+/// What asks for an export of the study below `root`.
+pub(super) fn export_of(root: &str) -> Value {
+    let settings = json!({"values": [format!("{root}.1")]});
+    json!({"source": {"type": "identifiers", "settings": settings}})
+}
+
+/// Begins an export of the owner: its key.
+pub(super) async fn exported(server: &Server, forge: &Forge) -> String {
+    let token = forge.of("F001", callers::ALL);
+    let request = server.request(Method::POST, "/dicomweb/export", &token);
+    let begun = server.send(request.json(&export_of(THERE))).await;
+    assert_eq!(begun.status, 202, "{}", begun.text());
+    begun.json()["id"].as_str().unwrap().to_owned()
+}
+
+/// The one file of the study below `root`.
+pub(super) fn study(root: &str) -> Vec<u8> {
+    instance(root).text(0x0010_0020, "LO", "P1-secret").file()
+}
