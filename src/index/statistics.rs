@@ -26,9 +26,10 @@ pub(super) struct Growth {
 impl Growth {
     /// Nothing recorded yet. SQLite's plans do not depend on what it knows: nothing is ever due there.
     pub(super) fn new(backend: DbBackend) -> Self {
-        let first = match backend {
-            DbBackend::Postgres => FIRST,
-            _ => u64::MAX,
+        let first = if backend == DbBackend::Postgres {
+            FIRST
+        } else {
+            u64::MAX
         };
         Self {
             recorded: Arc::default(),
