@@ -18,7 +18,9 @@ use kura::dicom::visit::{MOST_LEVELS, Named, Value, Visitor};
 use kura::dicom::{bulk, conformance, extract, json, xml};
 use kura::http::accept::{Accept, Offer};
 use kura::http::dicomweb::wado_uri::Asked;
+use kura::http::mint::exact::manifest::Manifest;
 use kura::http::multipart::{Event, Reader};
+use kura::http::tar;
 use kura::model::{AttributeSet, Level, TransferSyntax};
 
 /// What is done with an input.
@@ -33,6 +35,8 @@ pub const ALL: &[(&str, Target)] = &[
     ("json_set", json_set),
     ("xml", xml),
     ("multipart", multipart),
+    ("tar", tar),
+    ("manifest", manifest),
     ("accept", accept),
     ("query", query),
     ("codec", codec),
@@ -222,6 +226,47 @@ pub fn xml(data: &[u8]) {
     let mut counted = Counted::default();
     if xml::read(text, MOST_LEVELS, &mut counted).is_ok() {
         assert_eq!(counted.open, 0);
+    }
+}
+
+/// A tar file: the same files however it was cut. The first byte says how.
+pub fn tar(data: &[u8]) {
+    let Some((cut, body)) = data.split_first() else {
+        return;
+    };
+    let whole = files(body, body.len().max(1));
+    let pieces = files(body, usize::from(*cut) + 1);
+    assert_eq!(whole, pieces, "it matters how the tar file was cut");
+}
+
+type Files = Vec<(String, u64, Vec<u8>)>;
+
+fn files(body: &[u8], piece: usize) -> (Files, Result<(), String>) {
+    let (mut reader, mut files) = (tar::Reader::default(), Vec::new());
+    let mut pieces = body.chunks(piece);
+    loop {
+        match reader.next_event() {
+            Ok(tar::Event::Entry(tar::Entry { name, len })) => files.push((name, len, Vec::new())),
+            Ok(tar::Event::Data(bytes)) => {
+                if let Some((_, _, held)) = files.last_mut() {
+                    held.extend_from_slice(&bytes);
+                }
+            }
+            Ok(tar::Event::EntryEnd) => {}
+            Ok(tar::Event::End) => return (files, Ok(())),
+            Ok(tar::Event::NeedMore) => match pieces.next() {
+                Some(piece) => reader.push(Bytes::copy_from_slice(piece)),
+                None => return (files, reader.finish().map_err(|error| error.to_string())),
+            },
+            Err(error) => return (files, Err(error.to_string())),
+        }
+    }
+}
+
+/// The manifest of an upload.
+pub fn manifest(data: &[u8]) {
+    if let Ok(manifest) = Manifest::read(data, 100) {
+        assert!(manifest.objects.len() <= 100);
     }
 }
 

@@ -9,7 +9,7 @@ use super::Archive;
 use super::retrieve::ByteStream;
 use crate::auth::Access;
 use crate::error::{Error, Kind, Result};
-use crate::index::catalog::{Instance, Visible};
+use crate::index::catalog::Visible;
 
 /// It asks after so many bytes, or so much time.
 const RECHECK_BYTES: u64 = 64 << 20;
@@ -47,10 +47,10 @@ impl Pace {
 
 impl Archive {
     /// The same bytes, cut off as soon as the caller may no longer see the instance.
-    pub(super) fn guarded(
+    pub(super) fn guarded<T: Send + Sync + 'static>(
         &self,
         access: &Arc<Access>,
-        instance: &Arc<Visible<Instance>>,
+        instance: &Arc<Visible<T>>,
         pace: &Pace,
         bytes: ByteStream,
     ) -> ByteStream {
@@ -66,15 +66,15 @@ impl Archive {
 }
 
 /// Bytes on their way.
-struct Guard {
+struct Guard<T> {
     archive: Archive,
     access: Arc<Access>,
-    instance: Arc<Visible<Instance>>,
+    instance: Arc<Visible<T>>,
     pace: Pace,
     bytes: ByteStream,
 }
 
-impl Guard {
+impl<T> Guard<T> {
     async fn next(mut self) -> Result<Option<(bytes::Bytes, Self)>> {
         let Some(piece) = self.bytes.try_next().await? else {
             return Ok(None);

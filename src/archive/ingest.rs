@@ -6,13 +6,12 @@
 //! gone: parts that were complete are stored all the same, the one in flight leaves nothing behind (T52).
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::ingest_feed::Feed;
-pub use super::ingest_feed::Input;
+pub use super::ingest_feed::{Expected, Input};
 use super::ingest_part::{Part, Staged};
 use super::{Archive, Place};
 use crate::auth::StoreGrant;
@@ -20,9 +19,9 @@ use crate::dicom::conformance::{CANNOT_UNDERSTAND, Checked, OUT_OF_RESOURCES, Re
 use crate::dicom::store_response::StoreOutcome;
 use crate::error::{Error, Kind, Result, causes};
 use crate::index::Candidate;
-use crate::index::record::{NewInstance, NewPack, Recorded, is_in_use};
+use crate::index::record::Recorded;
 use crate::model::{PackId, SopInstanceUid, StudyUid};
-use crate::storage::{PackWriter, Sealed, seal_all};
+use crate::storage::PackWriter;
 
 /// How a request wants its parts stored.
 #[derive(Clone, Debug)]
@@ -32,6 +31,10 @@ pub struct Options {
     /// The `DICOMweb` root under which the links of bulk data are written, without a slash at the end.
     pub base_url: String,
 }
+
+/// Hears what became of a part as soon as that is sure: of what is stored, once it is durable. Only of parts of which it was
+/// told what to expect.
+pub type Teller = Box<dyn Fn(&Expected, &StoreOutcome) + Send + Sync>;
 
 /// A running store.
 #[derive(Debug)]
@@ -67,15 +70,32 @@ impl Ingest {
 impl Archive {
     /// Begins to store into the facility of `grant` what a caller sends; the place is taken until all is sealed.
     pub fn ingest_at(&self, place: Place, grant: StoreGrant, options: Options) -> Ingest {
-        self.begin_ingest(Some(place), grant, options)
+        self.begin_ingest(Some(place), grant, options, None)
+    }
+
+    /// The same for a caller who is told of each part while the others still come (MINT Z41).
+    pub fn ingest_telling(
+        &self,
+        place: Place,
+        grant: StoreGrant,
+        options: Options,
+        teller: Teller,
+    ) -> Ingest {
+        self.begin_ingest(Some(place), grant, options, Some(teller))
     }
 
     /// Begins to store into the facility of `grant`.
     pub fn ingest(&self, grant: StoreGrant, options: Options) -> Ingest {
-        self.begin_ingest(None, grant, options)
+        self.begin_ingest(None, grant, options, None)
     }
 
-    fn begin_ingest(&self, place: Option<Place>, grant: StoreGrant, options: Options) -> Ingest {
+    fn begin_ingest(
+        &self,
+        place: Option<Place>,
+        grant: StoreGrant,
+        options: Options,
+        teller: Option<Teller>,
+    ) -> Ingest {
         let (feed, queue) = Feed::new();
         let batch = Batch {
             archive: self.in_background(),
@@ -88,6 +108,8 @@ impl Archive {
             stored_bytes: None,
             own_issuers: None,
             outcomes: Vec::new(),
+            expected: HashMap::new(),
+            teller,
         };
         Ingest {
             feed,
@@ -101,10 +123,10 @@ impl Archive {
 }
 
 /// An open pack and what lies in it.
-struct Open {
+pub(super) struct Open {
     study: StudyUid,
-    writer: PackWriter,
-    staged: Vec<Staged>,
+    pub(super) writer: PackWriter,
+    pub(super) staged: Vec<Staged>,
 }
 
 /// What is known of a part without writing it.
@@ -116,14 +138,14 @@ enum Seen {
 }
 
 /// One request on its way into the archive.
-struct Batch {
-    archive: Archive,
-    grant: StoreGrant,
-    options: Options,
+pub(super) struct Batch {
+    pub(super) archive: Archive,
+    pub(super) grant: StoreGrant,
+    pub(super) options: Options,
     /// Least recently used first.
-    open: Vec<Open>,
+    pub(super) open: Vec<Open>,
     /// Digest and slot of what this request brought, for a UID that comes twice in it (T36).
-    staged: HashMap<SopInstanceUid, ([u8; 32], usize)>,
+    pub(super) staged: HashMap<SopInstanceUid, ([u8; 32], usize)>,
     /// Slots of parts that repeat another byte for byte, with the slot of that one: what becomes of it is their outcome.
     repeats: Vec<(usize, usize)>,
     /// Bytes that this request keeps.
@@ -133,7 +155,10 @@ struct Batch {
     /// The issuers of the facility; asked for when an object names one.
     own_issuers: Option<Vec<String>>,
     /// One slot a part; `None` until its pack is recorded.
-    outcomes: Vec<Option<StoreOutcome>>,
+    pub(super) outcomes: Vec<Option<StoreOutcome>>,
+    /// What the parts in these slots have to be, of those whose outcome is not told yet.
+    expected: HashMap<usize, Expected>,
+    teller: Option<Teller>,
 }
 
 impl Batch {
@@ -190,6 +215,11 @@ impl Batch {
                     self.complete(part).await?;
                 }
             }
+            Input::Expect(expected) => {
+                let slot = self.outcomes.len().saturating_sub(1);
+                self.expected.insert(slot, expected);
+            }
+            Input::Seal => self.seal_from(0).await?,
             Input::Broken(text) => {
                 // What should have been a part counts as one, or its neighbours would look like everything.
                 let part = part.take().unwrap_or_else(|| {
@@ -271,6 +301,13 @@ impl Batch {
         }
         let digest = self.writer(&study)?.part_digest();
         let digest = digest.ok_or_else(|| Error::new(Kind::Internal, "no part is under way"))?;
+        let slot = self.outcomes.len().saturating_sub(1);
+        let awaited = self.expected.get(&slot);
+        if let Some(text) = awaited.and_then(|awaited| awaited.differs(&checked, digest)) {
+            self.discard(&part);
+            self.settle(part.refused(CANNOT_UNDERSTAND, text.to_owned()));
+            return Ok(());
+        }
         if let Some(seen) = self.seen_before(&checked, digest).await? {
             self.discard(&part);
             if let Seen::Settled(outcome) = seen {
@@ -287,7 +324,6 @@ impl Batch {
             ));
             return Ok(());
         }
-        let slot = self.outcomes.len().saturating_sub(1);
         let (mut staged, entry, json) = part.stage(checked, slot, &self.options.base_url);
         if let Some(issuer) = staged.issuer_of_patient_id()
             && self.is_foreign(&issuer).await?
@@ -382,90 +418,17 @@ impl Batch {
                 *is_new = false;
             }
             self.outcomes[slot] = outcome;
+            self.tell(slot);
         }
     }
 
-    /// Makes the packs from `first` on durable, then their rows, and settles the outcomes.
-    async fn seal_from(&mut self, first: usize) -> Result<()> {
-        let packs = self.open.split_off(first);
-        let (writers, staged): (Vec<_>, Vec<_>) = packs
-            .into_iter()
-            .map(|open| (open.writer, open.staged))
-            .unzip();
-        let mut failure = None;
-        let (mut packs, mut in_packs) = (Vec::new(), Vec::new());
-        let sealed = seal_all(writers, self.archive.clock.now()).await;
-        for (sealed, staged) in sealed.into_iter().zip(staged) {
-            match sealed {
-                Ok(Some(sealed)) => {
-                    packs.push(new_pack(sealed, &staged, &self.options.base_url));
-                    in_packs.push(staged);
-                }
-                Ok(None) => {}
-                Err(error) => failure = Some(error),
-            }
+    /// Tells what became of the part in `slot`, if somebody wants to hear it.
+    pub(super) fn tell(&mut self, slot: usize) {
+        if let (Some(teller), Some(Some(outcome))) = (&self.teller, self.outcomes.get(slot))
+            && let Some(expected) = self.expected.remove(&slot)
+        {
+            teller(&expected, outcome);
         }
-        if !packs.is_empty() {
-            self.record(packs.into(), in_packs).await?;
-        }
-        failure.map_or(Ok(()), Err)
-    }
-
-    /// Makes the rows of durable packs durable and settles the outcomes.
-    async fn record(&mut self, packs: Arc<[NewPack]>, staged: Vec<Vec<Staged>>) -> Result<()> {
-        let recording = self
-            .archive
-            .index
-            .record_batch(&self.grant, Arc::clone(&packs));
-        let recorded = recording.await?;
-        for (pack, (recorded, staged)) in packs.iter().zip(recorded.iter().zip(staged)) {
-            tracing::debug!(study = %pack.study, instances = pack.instances.len(), bytes = pack.byte_count, "sealed");
-            if !is_in_use(recorded) {
-                self.drop_orphan(pack).await;
-            }
-            for (what, staged) in recorded.iter().zip(staged) {
-                if !what.is_written() {
-                    self.staged.remove(&staged.path.instance);
-                }
-                self.outcomes[staged.slot] = Some(staged.recorded(*what));
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes a pack that another request made superfluous between look-up and record. A failure leaves an orphan, which
-    /// `kura verify` names.
-    async fn drop_orphan(&self, pack: &NewPack) {
-        for object in [&pack.object, &pack.metadata_object] {
-            if let Err(error) = self.archive.vault.delete(object).await {
-                tracing::warn!(object, error = %error, "orphan left behind");
-            }
-        }
-    }
-
-    /// After a failure of ours: nothing that is not recorded is promised.
-    async fn give_up(&mut self, error: &Error) -> Result<()> {
-        for open in self.open.drain(..) {
-            open.writer.abort().await;
-        }
-        if !self.outcomes.iter().flatten().any(StoreOutcome::is_stored) {
-            return Err(Error::new(error.kind(), error.detail().to_owned()));
-        }
-        // 0110: processing failure (PS3.4 table B.2-1).
-        let code = if error.kind() == Kind::Full {
-            OUT_OF_RESOURCES
-        } else {
-            0x0110
-        };
-        for outcome in &mut self.outcomes {
-            outcome.get_or_insert_with(|| StoreOutcome::Refused {
-                code,
-                text: "not stored for a reason of the server; send it again later".to_owned(),
-                sop_class: None,
-                sop_instance: None,
-            });
-        }
-        Ok(())
     }
 
     /// The open pack of `study`, made if there is none; it becomes the most recently used.
@@ -523,6 +486,7 @@ impl Batch {
     fn settle(&mut self, outcome: StoreOutcome) {
         if let Some(last) = self.outcomes.last_mut() {
             *last = Some(outcome);
+            self.tell(self.outcomes.len().saturating_sub(1));
         }
     }
 }
@@ -540,36 +504,4 @@ fn count(outcome: &StoreOutcome) {
     let reason = reason.map(|code| format!("{code:04X}")).unwrap_or_default();
     metrics::counter!("kura_store_instances_total", "outcome" => outcome, "reason" => reason)
         .increment(1);
-}
-
-/// What the index is told of a sealed pack.
-fn new_pack(sealed: Sealed, staged: &[Staged], base_url: &str) -> NewPack {
-    let instances = sealed
-        .entries
-        .into_iter()
-        .zip(staged)
-        .map(|(entry, staged)| NewInstance {
-            series: entry.series,
-            instance: entry.instance,
-            sop_class: staged.sop_class.clone(),
-            transfer_syntax_uid: staged.transfer_syntax_uid.clone(),
-            class: staged.class,
-            attributes: staged.attributes.clone(),
-            digest: entry.digest,
-            range: entry.range,
-            meta: entry.meta,
-            frame_table: entry.frame_table,
-        });
-    NewPack {
-        pack_id: sealed.pack_id,
-        study: sealed.study,
-        object: sealed.object,
-        metadata_object: sealed.metadata_object,
-        byte_count: sealed.byte_count,
-        metadata_bytes: sealed.metadata_bytes,
-        digest: sealed.digest,
-        base_url: base_url.to_owned(),
-        instances: instances.collect(),
-        pieces: sealed.pieces,
-    }
 }

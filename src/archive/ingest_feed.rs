@@ -4,6 +4,9 @@
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use crate::dicom::conformance::Checked;
+use crate::model::{SeriesUid, SopInstanceUid};
+
 /// Messages between the door and the task.
 const QUEUE: usize = 2;
 
@@ -11,17 +14,45 @@ const QUEUE: usize = 2;
 const MESSAGE_BYTES: usize = 256 << 10;
 const MESSAGE_INPUTS: usize = 64;
 
+/// What a part was announced to be (MINT Z30).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// Series Instance UID.
+    pub series: SeriesUid,
+    /// SOP Instance UID.
+    pub instance: SopInstanceUid,
+    /// SHA-256 of the file.
+    pub digest: [u8; 32],
+}
+
+impl Expected {
+    /// What of a complete part is otherwise than announced, if anything is.
+    pub(super) fn differs(&self, found: &Checked, digest: [u8; 32]) -> Option<&'static str> {
+        if self.digest != digest {
+            Some("its SHA-256 is not the one that was announced")
+        } else if self.instance != found.instance || self.series != found.series {
+            Some("its UIDs are not those that were announced")
+        } else {
+            None
+        }
+    }
+}
+
 /// What the door tells the task.
 #[derive(Debug)]
 pub enum Input {
     /// A part begins.
     Start,
+    /// What the part that has begun has to be.
+    Expect(Expected),
     /// Bytes of the part.
     Data(Bytes),
     /// The part is odd for a reason that its bytes do not tell: a Warning Reason and a text for people.
     Odd(u16, String),
     /// The part is complete.
     End,
+    /// Between two parts: what is complete becomes durable now.
+    Seal,
     /// The part, or what should have been one, is broken.
     Broken(String),
     /// The request is longer than it may be: the part, or what would have been one, is refused for it.

@@ -5,12 +5,14 @@
 mod admission;
 pub mod assemble;
 mod decoded;
+pub mod exact;
 pub mod export;
 pub mod frames;
 pub mod guard;
 pub mod ingest;
 mod ingest_feed;
 mod ingest_part;
+mod ingest_seal;
 mod limits;
 pub mod metadata;
 pub mod mint;

@@ -51,6 +51,13 @@ impl Stamp {
         Self::nothing()
     }
 
+    /// The content that `digest` tells apart.
+    pub(super) fn of_digest(digest: [u8; 32]) -> Self {
+        let mut stamp = Self::nothing();
+        stamp.hash.update(digest);
+        stamp
+    }
+
     fn nothing() -> Self {
         Self {
             hash: Sha256::new(),

@@ -132,7 +132,10 @@ impl Walk {
 
     fn take(&mut self, page: Vec<Visible<Instance>>, limit: u64) {
         let is_full = u64::try_from(page.len()).is_ok_and(|len| len == limit);
-        self.after = page.last().filter(|_| is_full).map(Visible::cursor);
+        self.after = page
+            .last()
+            .filter(|_| is_full)
+            .map(Visible::<Instance>::cursor);
         self.page = page.into();
     }
 }

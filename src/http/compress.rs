@@ -19,6 +19,9 @@ use futures::stream::{self, StreamExt as _};
 /// What is not longer stays as it is (C10).
 const LEAST_BYTES: usize = 1024;
 
+/// What is told line by line while it becomes true waits for nothing.
+const LINES: &str = "application/x-ndjson";
+
 /// Compresses an answer of JSON or XML that is long enough and not compressed already, as stored metadata are.
 pub(super) async fn answer<B: MessageBody + 'static>(
     request: ServiceRequest,
@@ -31,7 +34,7 @@ pub(super) async fn answer<B: MessageBody + 'static>(
         && answer.headers().get(CONTENT_TYPE).is_some_and(|value| {
             let media_type = value.to_str().unwrap_or_default();
             let media_type = media_type.split(';').next().unwrap_or_default().trim();
-            media_type.ends_with("json") || media_type.ends_with("xml")
+            media_type.ends_with("json") && media_type != LINES || media_type.ends_with("xml")
         });
     if is_text && !tells_coding(answer.headers()) {
         let name = HeaderValue::from_static("Accept-Encoding");

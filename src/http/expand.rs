@@ -12,7 +12,7 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use actix_web::http::header::{CONTENT_ENCODING, HeaderMap};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
 use actix_web::web;
 use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
@@ -20,6 +20,7 @@ use futures::StreamExt as _;
 use zstd::stream::raw::{DParameter, Decoder, Operation as _};
 
 use super::problem;
+use crate::archive::StoreLimits;
 use crate::error::{Error, Kind, Result};
 
 /// Input of one step of gzip, whose output is at most 1032 times as long (RFC 1951).
@@ -68,6 +69,34 @@ impl Coding {
 pub fn too_long(limit: u64) -> Error {
     let detail = format!("the body is longer than the {limit} bytes that are taken");
     Error::new(Kind::TooLarge, detail)
+}
+
+/// The longest body of a store, in bytes, expanded; `own` is the rule of its facility, which wins over that of the server.
+///
+/// # Errors
+/// `Kind::TooLarge` where `Content-Length` tells that it is longer (T13).
+pub fn limit(
+    headers: &HeaderMap,
+    coding: Coding,
+    limits: &StoreLimits,
+    own: Option<u64>,
+) -> Result<Option<u64>> {
+    let limit = own.or(limits.request_bytes);
+    let length = headers.get(CONTENT_LENGTH);
+    let length: Option<u64> = length.and_then(|v| v.to_str().ok()?.parse().ok());
+    Ok(match coding {
+        Coding::Identity => {
+            if let (Some(length), Some(limit)) = (length, limit)
+                && length > limit
+            {
+                return Err(too_long(limit));
+            }
+            limit
+        }
+        Coding::Gzip | Coding::Zstd => {
+            Some(limit.map_or(limits.expanded_bytes, |l| l.min(limits.expanded_bytes)))
+        }
+    })
 }
 
 /// A body that is read.

@@ -27,6 +27,7 @@ pub mod problem;
 pub mod ranges;
 pub mod respond;
 pub mod server;
+pub mod tar;
 mod traced;
 pub mod urls;
 pub mod viewer;

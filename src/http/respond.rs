@@ -59,6 +59,18 @@ pub async fn sized(
     Ok(response.no_chunking(len).body(SizedStream::new(len, bytes)))
 }
 
+/// A body of unknown length. Its first bytes are waited for, as of [`sized`].
+///
+/// # Errors
+/// What the first bytes fail with.
+pub async fn streamed(
+    response: &mut HttpResponseBuilder,
+    mut bytes: ByteStream,
+) -> Result<HttpResponse> {
+    let first = bytes.try_next().await?;
+    Ok(response.streaming(stream::iter(first.map(Ok)).chain(bytes)))
+}
+
 /// What a body that was made in memory is sent in.
 const PIECE_BYTES: usize = 64 << 10;
 

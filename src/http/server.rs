@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use super::caller::Gate;
 use super::dicomweb::stow::admit as admit_store;
 use super::http2;
+use super::mint::exact::admit as admit_upload;
 use super::urls::Address;
 use super::viewer::Viewer;
 use super::{Kura, State};
@@ -288,13 +289,20 @@ async fn may_continue(
     state: &State,
 ) -> Result<Request, Response<BoxBody>> {
     let path = request.path().trim_end_matches('/');
-    let is_store = request.method() == Method::POST && path.starts_with("/dicomweb/studies");
+    let is_upload = path == "/mint/exact/objects";
+    let is_store =
+        request.method() == Method::POST && (is_upload || path.starts_with("/dicomweb/studies"));
     // A session's cookie is read with the whole request; browsers do not wait for leave.
     let has_session =
         request.headers().contains_key(COOKIE) && !request.headers().contains_key(AUTHORIZATION);
     if is_store && !has_session {
         let query = request.uri().query().unwrap_or_default();
-        match admit_store(gate, state, request.headers(), query).await {
+        let admitted = if is_upload {
+            admit_upload(gate, state, request.headers()).await
+        } else {
+            admit_store(gate, state, request.headers(), query).await
+        };
+        match admitted {
             Ok(place) => drop(request.extensions_mut().insert(place)),
             Err(error) => {
                 tracing::info!(kind = ?error.kind(), "a store was refused before its body");

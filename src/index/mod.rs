@@ -26,6 +26,7 @@ pub mod migrate;
 pub mod mint;
 mod parts;
 mod reader;
+pub mod receipts;
 pub mod record;
 pub mod recount;
 pub mod relocate;

@@ -65,6 +65,10 @@ id!(
     JobId
 );
 id!(
+    /// What an upload was answered with.
+    ReceiptId
+);
+id!(
     /// What was asked to be deleted at once.
     DeletionId
 );

@@ -21,7 +21,8 @@ pub use deletion::{Act, Deletion, DeletionState, RejectCode, Removal};
 pub use dicom_core::{Tag, VR};
 pub use facility::{Facility, FacilityCode, FacilityKind, FacilityState};
 pub use ids::{
-    DeletionId, FacilityId, InstanceId, IssuerId, JobId, PackId, RegistrationId, SeriesId, StudyId,
+    DeletionId, FacilityId, InstanceId, IssuerId, JobId, PackId, ReceiptId, RegistrationId,
+    SeriesId, StudyId,
 };
 pub use job::{Job, JobState};
 pub use level::{Class, ClassMask, Level};

@@ -64,6 +64,8 @@ impl Open {
 /// One item as it is stored.
 #[derive(Debug)]
 pub struct StoredItem {
+    /// Its number.
+    pub number: u32,
     /// The instance that it is of.
     pub instance: Arc<Visible<Instance>>,
     /// Its length in bytes.
@@ -87,6 +89,7 @@ impl Archive {
         Ok(found.and_then(|open| {
             let ranges = open.items.ranges(number.checked_sub(open.first)?)?;
             Some(StoredItem {
+                number,
                 instance: open.instance,
                 len: total(&ranges),
                 ranges,

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_LENGTH, HeaderMap};
+use actix_web::http::header::HeaderMap;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, post, web};
 use bytes::Bytes;
 use tokio::time::timeout;
@@ -23,7 +23,7 @@ use crate::error::{Error, Kind, Result};
 use crate::http::accept::Accept;
 use crate::http::caller::{Caller, Gate};
 use crate::http::data_sets::{self, Count, DICOM_JSON, DICOM_XML, Form};
-use crate::http::expand::{Body, Coding, too_long};
+use crate::http::expand::{self, Body, Coding};
 use crate::http::multipart::{Event, Reader, RelatedType};
 use crate::http::urls::Urls;
 use crate::http::{Kura, State, problem};
@@ -102,27 +102,11 @@ impl Plan {
     fn of(headers: &HeaderMap, state: &State, grant: &StoreGrant) -> Result<Self> {
         let form = form(headers)?;
         let coding = Coding::of(headers)?;
-        let limits = state.archive.limits();
-        let limit = grant.facility().policy.max_request_bytes;
-        let limit = limit.or(limits.request_bytes);
-        let length = headers.get(CONTENT_LENGTH);
-        let length: Option<u64> = length.and_then(|v| v.to_str().ok()?.parse().ok());
-        if let (Some(length), Some(limit)) = (length, limit)
-            && length > limit
-            && coding == Coding::Identity
-        {
-            return Err(too_long(limit));
-        }
-        let limit = match coding {
-            Coding::Identity => limit,
-            Coding::Gzip | Coding::Zstd => {
-                Some(limit.map_or(limits.expanded_bytes, |l| l.min(limits.expanded_bytes)))
-            }
-        };
+        let own = grant.facility().policy.max_request_bytes;
         Ok(Self {
             form,
             coding,
-            limit,
+            limit: expand::limit(headers, coding, &state.archive.limits(), own)?,
         })
     }
 }
@@ -265,7 +249,7 @@ fn form(headers: &HeaderMap) -> Result<Carried> {
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// The next bytes of the body. What is too long is told to the task as well, so that the part in flight is answered for.
-async fn next(ingest: &mut Ingest, body: &mut Body) -> Result<Option<Bytes>> {
+pub(in crate::http) async fn next(ingest: &mut Ingest, body: &mut Body) -> Result<Option<Bytes>> {
     let next = {
         let mut next = pin!(body.next());
         if let Ok(next) = timeout(PAUSE, next.as_mut()).await {

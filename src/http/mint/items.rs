@@ -11,6 +11,7 @@ use super::paths::{ItemNames, without_slash};
 use super::shapes::{ItemParams, Items, Refused};
 use crate::archive::mint::layout::Chosen;
 use crate::archive::mint::list::ItemList;
+use crate::archive::mint::read::StoredItem;
 use crate::archive::stamp::Stamp;
 use crate::auth::{Access, DicomRead, OfObject};
 use crate::error::{Error, Kind, Result};
@@ -34,12 +35,11 @@ pub(super) async fn retrieve(
     names: web::Path<ItemNames>,
 ) -> Result<HttpResponse> {
     without_slash(&request)?;
-    let access = caller.access();
-    let study = kura
-        .archive
-        .catalog(&access)
-        .mint_study(names.study()?)
-        .await?;
+    let (access, id) = (caller.access(), names.study()?);
+    if let Some(item) = at_once(&kura, &access, &names).await? {
+        return alone(&kura, &access, &request, item).await;
+    }
+    let study = kura.archive.catalog(&access).mint_study(id).await?;
     names.check_type()?;
     let list = ItemList::parse(&names.list)?;
     kura.archive.number_items(&study).await?;
@@ -77,7 +77,23 @@ fn no_such_item() -> Error {
     problem::no_such_part("the study has no item of this number")
 }
 
-/// One item, as it is stored. Its number never means other bytes (MINT Z11), so its tag is that of the instance.
+/// The one item that is asked for, found by one statement, as a viewer asks for thousands. `None` if there is more to say about
+/// the request.
+async fn at_once(
+    kura: &Kura,
+    access: &Arc<Access>,
+    names: &ItemNames,
+) -> Result<Option<StoredItem>> {
+    let list = ItemList::parse(&names.list)
+        .ok()
+        .filter(|_| names.check_type().is_ok());
+    let number = list.and_then(|list| u32::try_from(list.only()?).ok());
+    match number {
+        Some(number) => kura.archive.item(access, names.study()?, number).await,
+        None => Ok(None),
+    }
+}
+
 async fn one(
     kura: &Kura,
     access: &Arc<Access>,
@@ -86,13 +102,20 @@ async fn one(
     number: u64,
 ) -> Result<HttpResponse> {
     let number = u32::try_from(number).map_err(|_| no_such_item())?;
-    let archive = kura.archive.clone();
-    let item = archive.item(access, study.at.study, number).await?;
-    let item = Arc::new(item.ok_or_else(no_such_item)?);
-    conditional::made_of(
-        request,
-        &Stamp::of(&item.instance).in_form(&number.to_string()),
-    );
+    let item = kura.archive.item(access, study.at.study, number).await?;
+    alone(kura, access, request, item.ok_or_else(no_such_item)?).await
+}
+
+/// One item, as it is stored. Its number never means other bytes (MINT Z11), so its tag is that of the instance.
+async fn alone(
+    kura: &Kura,
+    access: &Arc<Access>,
+    request: &HttpRequest,
+    item: StoredItem,
+) -> Result<HttpResponse> {
+    let (archive, item) = (kura.archive.clone(), Arc::new(item));
+    let number = item.number.to_string();
+    conditional::made_of(request, &Stamp::of(&item.instance).in_form(&number));
     let len = item.len;
     let bytes = archive.item_bytes(access, &item, &(0..len));
     let mut response = HttpResponse::Ok();

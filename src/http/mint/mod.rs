@@ -5,6 +5,7 @@ mod asked;
 mod attributes;
 mod bundle;
 mod changelog;
+pub mod exact;
 mod framing;
 mod items;
 mod metadata;
@@ -41,6 +42,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(metadata::metadata_as)
         .service(metadata::summary)
         .service(metadata::summary_as);
+    exact::routes(config);
 }
 
 /// An answer that is a document.

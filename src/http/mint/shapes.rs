@@ -56,6 +56,7 @@ pub struct BundleParams {
     /// Series Instance UID: only the items of this series.
     series: Option<String>,
     /// A version: only the items that came after it.
+    #[param(format = "integer")]
     known: Option<i64>,
 }
 
@@ -133,8 +134,10 @@ pub struct SearchParams {
     #[param(rename = "IncludeFields")]
     include_fields: Option<String>,
     /// Results of a page, 50 if it is not said, 1000 at most.
+    #[param(format = "integer")]
     limit: Option<i64>,
     /// Number of the page, from 1.
+    #[param(format = "integer")]
     offset: Option<i64>,
 }
 
@@ -147,8 +150,10 @@ pub struct ChangelogParams {
     /// Only later changes: `yyyyMMddTHHmmss`, with or without a fraction and a zone; UTC without a zone.
     since: Option<String>,
     /// Changes of a page, 50 if it is not said, 1000 at most.
+    #[param(format = "integer")]
     limit: Option<i64>,
     /// Number of the page, from 0.
+    #[param(format = "integer")]
     offset: Option<i64>,
     /// `desc`, newest first, which is so if it is not said, or `asc`.
     order: Option<String>,

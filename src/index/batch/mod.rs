@@ -120,6 +120,27 @@ impl Index {
         Ok(Some(judge(&known, &Held::of(candidate), policy).what))
     }
 
+    /// What would become of each of `candidates`, in their order, by what the caller's facility holds under their UIDs. The same
+    /// bytes are there already wherever they lie: they say themselves which study they belong to (MINT Z40).
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if the database is away.
+    pub async fn weigh(
+        &self,
+        grant: &StoreGrant,
+        candidates: &[Candidate<'_>],
+    ) -> Result<Vec<Recorded>> {
+        let uids: Vec<_> = candidates.iter().map(|one| one.instance).collect();
+        let known = known::among(&self.reader, grant.facility().id, &uids).await?;
+        let policy = grant.facility().policy.on_conflict;
+        let weighed = candidates.iter().map(|one| match known.get(one.instance) {
+            None => Recorded::New,
+            Some(Known::Live(held)) if held.digest == one.digest => Recorded::AlreadyThere,
+            Some(known) => judge(known, &Held::of(*one), policy).what,
+        });
+        Ok(weighed.collect())
+    }
+
     /// Which of `instances` the caller's facility holds; neither those in the bin nor those that were erased.
     ///
     /// # Errors

@@ -15,10 +15,10 @@ use crate::model::{ClassMask, SeriesUid, SopInstanceUid};
 /// Where a page ended; the next begins behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    series_number: i64,
-    series: SeriesUid,
-    instance_number: i64,
-    instance: SopInstanceUid,
+    pub(super) series_number: i64,
+    pub(super) series: SeriesUid,
+    pub(super) instance_number: i64,
+    pub(super) instance: SopInstanceUid,
 }
 
 impl Visible<Instance> {
@@ -123,7 +123,7 @@ pub(super) fn study(access: &Access, scope: &Scope) -> Expr {
 }
 
 /// Behind a cursor, each key under a bound of its own: the form that an index can follow (stack.md 2.7).
-fn behind(after: &Cursor) -> Expr {
+pub(super) fn behind(after: &Cursor) -> Expr {
     let instance_number = ("i", "instance_number");
     let in_series = Expr::col(instance_number)
         .gt(after.instance_number)

@@ -26,6 +26,7 @@ mod documents;
 mod instance;
 mod instances;
 mod items;
+mod objects;
 mod pieces;
 pub(super) mod place;
 mod representative;
@@ -36,6 +37,8 @@ pub use documents::{Brought, Listed};
 pub use instance::Instance;
 pub use instances::Cursor;
 pub use items::{Holder, ItemRow, Narrowed};
+pub use objects::{StoredObject, StudyHead};
+pub(in crate::index) use objects::{study_version, version};
 pub use pieces::{PieceRef, SeriesPieces};
 
 /// The index as one [`Access`] may see it.

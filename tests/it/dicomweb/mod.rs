@@ -25,7 +25,7 @@ mod stow;
 mod stow_data_sets;
 mod stow_rules;
 mod stow_turns;
-mod stow_wire;
+pub mod stow_wire;
 mod streams;
 mod wado;
 mod wado_uri;

@@ -100,13 +100,17 @@ async fn t10_a_bomb_is_refused_in_bounded_memory() {
 
 /// Sends the head of a store that waits for leave; what is answered before a byte of the body.
 pub(super) fn ask(server: &Server, headers: &str) -> (TcpStream, String) {
+    ask_at("/dicomweb/studies", server, headers)
+}
+
+/// The same for what is stored at a path.
+pub fn ask_at(path: &str, server: &Server, headers: &str) -> (TcpStream, String) {
     let mut stream = TcpStream::connect(server.base.trim_start_matches("http://")).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(20)))
         .unwrap();
-    let head = format!(
-        "POST /dicomweb/studies HTTP/1.1\r\nHost: kura\r\nExpect: 100-continue\r\n{headers}\r\n"
-    );
+    let head =
+        format!("POST {path} HTTP/1.1\r\nHost: kura\r\nExpect: 100-continue\r\n{headers}\r\n");
     stream.write_all(head.as_bytes()).unwrap();
     let mut answer = [0; 4096];
     let read = stream.read(&mut answer).unwrap();

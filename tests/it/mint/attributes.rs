@@ -47,7 +47,7 @@ async fn mint_w01_w02_w03_w04_w05_w06_w07_attributes_stand_where_they_belong() {
         "PatientName=yama*&StudyDescription=HEAD&QueryLevel=STUDY",
     )
     .await;
-    assert_eq!(values(&found, "studyUUID"), [uuid.clone()]);
+    assert_eq!(values(&found, "studyUUID"), [uuid]);
     assert_eq!(values(&found, "query_level"), ["STUDY"]);
     assert_eq!(
         values(&found, "tag"),

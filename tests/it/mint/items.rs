@@ -67,7 +67,7 @@ fn line<'a>(body: &mut &'a [u8]) -> &'a str {
 }
 
 /// The parts of a body as MINT2DICOM reads them: by the position of lines, three of headers and in this order.
-fn read_by_lines(answer: &Answer, uuid: &str) -> Vec<(usize, Vec<u8>)> {
+pub(super) fn read_by_lines(answer: &Answer, uuid: &str) -> Vec<(usize, Vec<u8>)> {
     let content_type = answer.header("content-type");
     let boundary = content_type
         .strip_prefix("multipart/x-mixed-replace; boundary=\"")
@@ -292,13 +292,13 @@ async fn mint_p21_p24_f09_numbers_stay_and_are_never_used_again() {
     let later = all().await;
     assert_eq!(later.len(), 7);
     assert!(later[6] == (6, vec![16; 32]));
-    let deleter = server.token(
+    let person = server.token(
         "F001",
         "dicom.read dicom.delete lifecycle.manage lifecycle.read",
     );
     let gone = "/studies/1.2.3.1/series/1.2.3.1.3";
     let deleted = server
-        .send(server.request(Method::DELETE, gone, &deleter))
+        .send(server.request(Method::DELETE, gone, &person))
         .await;
     assert_eq!(deleted.status, 204, "{}", deleted.text());
     let numbers: Vec<_> = all().await.into_iter().map(|(number, _)| number).collect();
@@ -315,7 +315,7 @@ async fn mint_p21_p24_f09_numbers_stay_and_are_never_used_again() {
     assert_eq!(numbers, [0, 1, 6, 7]);
     let id = deleted.header("x-kura-deletion");
     let restore = format!("/api/v1/deletions/{id}/restore");
-    let request = server.request(Method::POST, &restore, &deleter);
+    let request = server.request(Method::POST, &restore, &person);
     let back = server.send(request.header("if-match", "\"1\"")).await;
     assert_eq!(back.status, 200, "{}", back.text());
     let whole = all().await;

@@ -2,6 +2,12 @@
 
 mod attributes;
 mod changelog;
+mod corpus;
+mod exact;
+mod exact_broken;
+mod exact_corpus;
+mod exact_hostile;
+mod exact_upload;
 mod items;
 mod metadata;
 mod search;

@@ -1,5 +1,8 @@
 //! Long answers: that they are cut where something fails, and that memory does not grow with them.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+
 use futures::StreamExt as _;
 use reqwest::{Method, Response};
 
@@ -94,4 +97,59 @@ async fn mint_i19_memory_does_not_grow_with_items() {
     let grew = server.memory().1.saturating_sub(before);
     println!("{frames} items, {len} bytes: grew by {} MB", grew >> 20);
     assert!(grew < ALLOWED, "grew by {} MB", grew >> 20);
+}
+
+/// Reads one answer off a connection: its status line, and its body by Content-Length.
+fn answer(socket: &mut BufReader<TcpStream>) -> (String, Vec<u8>) {
+    let mut status = String::new();
+    socket.read_line(&mut status).unwrap();
+    let mut len = 0;
+    loop {
+        let mut line = String::new();
+        socket.read_line(&mut line).unwrap();
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            len = value.trim().parse().unwrap();
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; len];
+    socket.read_exact(&mut body).unwrap();
+    (status, body)
+}
+
+#[tokio::test]
+async fn mint_z53_requests_that_do_not_wait_are_answered_in_turn() {
+    let server = Server::start();
+    let token = server.reader("F001");
+    let loop_of = instance("1.2.3")
+        .text(0x0028_0008, "IS", "16")
+        .number(0x0028_0100, 8)
+        .number(0x0028_0101, 8)
+        .number(0x0028_0102, 7)
+        .bytes(0x7FE0_0010, "OW", (0..=255).collect());
+    server.stored(&token, &[loop_of.file()]).await;
+    let uuid = uuid_of(&server, &token, "1.2.3.1").await;
+    let all = open(&server, &uuid, &token).await;
+    rest(all).await;
+    let address = server.base.strip_prefix("http://").unwrap().to_owned();
+    let read = tokio::task::spawn_blocking(move || {
+        let mut socket = TcpStream::connect(&address).unwrap();
+        for number in 0..16 {
+            let last = if number == 15 { "close" } else { "keep-alive" };
+            let request = format!(
+                "GET /mint/studies/{uuid}/DICOM/binaryitems/{number} HTTP/1.1\r\nHost: {address}\r\n\
+                 Authorization: Bearer {token}\r\nConnection: {last}\r\n\r\n"
+            );
+            socket.write_all(request.as_bytes()).unwrap();
+        }
+        let mut socket = BufReader::new(socket);
+        (0..16).map(|_| answer(&mut socket)).collect::<Vec<_>>()
+    });
+    for (number, (status, body)) in (0_u8..).zip(read.await.unwrap()) {
+        assert!(status.starts_with("HTTP/1.1 200"), "{status}");
+        let expected: Vec<u8> = (number * 16..=number * 16 + 15).collect();
+        assert_eq!(body, expected);
+    }
 }

@@ -11,7 +11,7 @@ async fn mint_e04_n15_the_root_tells_version_and_types() {
     let uuid = uuid_of(&server, &token, "1.2.3.1").await;
     let root = server.get(&format!("/mint/studies/{uuid}"), &token).await;
     assert_document(&root, "studyRoot");
-    assert_eq!(values(&root, "studyUUID"), [uuid.clone()]);
+    assert_eq!(values(&root, "studyUUID")[0], uuid);
     assert_eq!(values(&root, "version"), ["0"]);
     assert!(root.text().contains("<type>DICOM</type>"));
     let shouted = server

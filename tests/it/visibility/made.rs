@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::THERE;
 use super::callers::{self, Forge};
+use crate::harness::exact::{self, Object};
 use crate::harness::{Server, instance};
 
 /// Stores the study below `root` for the owner and deletes it: the id of the deletion, which somebody else asked for.
@@ -24,10 +25,7 @@ pub(super) async fn binned(server: &Server, forge: &Forge, root: &str) -> String
 /// The key of the study below `root`, by which MINT names it.
 pub(super) async fn key_of(server: &Server, forge: &Forge, root: &str) -> String {
     let token = forge.of("F001", callers::ALL);
-    let path = format!("/mint/studies?studyInstanceUID={root}.1");
-    let found = server.get(&path, &token).await.text();
-    let key = found.split("studyUUID=\"").nth(1).expect("a hit");
-    key.split('"').next().unwrap().to_owned()
+    server.study_uuid(&token, &format!("{root}.1")).await
 }
 
 /// What asks for an export of the study below `root`.
@@ -48,4 +46,28 @@ pub(super) async fn exported(server: &Server, forge: &Forge) -> String {
 /// The one file of the study below `root`.
 pub(super) fn study(root: &str) -> Vec<u8> {
     instance(root).text(0x0010_0020, "LO", "P1-secret").file()
+}
+
+/// The same as an object of the exact form.
+fn object(root: &str) -> Object {
+    let (series, instance) = (format!("{root}.1.1"), format!("{root}.1.1.1"));
+    Object::new(&series, &instance, study(root))
+}
+
+/// What announces it.
+pub(super) fn manifest_of(root: &str) -> Value {
+    exact::manifest(&format!("{root}.1"), &[object(root)])
+}
+
+/// What sends it.
+pub(super) fn exact_of(root: &str) -> Vec<u8> {
+    exact::upload(&manifest_of(root), [&object(root)])
+}
+
+/// A receipt of the owner: its key.
+pub(super) async fn receipted(server: &Server, forge: &Forge) -> String {
+    let token = forge.of("F001", callers::ALL);
+    let sent = server.send_exact(&token, exact_of(THERE)).await;
+    let (_, last) = exact::outcomes(&sent);
+    last["receipt"]["id"].as_str().unwrap().to_owned()
 }

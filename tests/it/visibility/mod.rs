@@ -13,7 +13,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use self::callers::{Caller, Credential, Forge, Kind};
-use self::made::{binned, export_of, exported, key_of, study};
+use self::made::{binned, exact_of, export_of, exported, key_of, manifest_of, receipted, study};
 use self::rows::{Names, ROWS, STRONG};
 use crate::harness::{Answer, Server, instance, multipart};
 
@@ -31,6 +31,8 @@ struct Operation {
     export: String,
     /// The key of the owner's study.
     study: String,
+    /// A receipt of the owner.
+    receipt: String,
 }
 
 /// The root of the UIDs of the owner's study, and of one that never existed.
@@ -49,6 +51,7 @@ impl Operation {
         let deletion = binned(server, forge, &format!("{THERE}.99")).await;
         let export = exported(server, forge).await;
         let study = key_of(server, forge, THERE).await;
+        let receipt = receipted(server, forge).await;
         let document = server.get("/openapi.json", "").await.json();
         let mut operations = Vec::new();
         for (template, methods) in document["paths"].as_object().unwrap() {
@@ -69,6 +72,7 @@ impl Operation {
                     deletion: deletion.clone(),
                     export: export.clone(),
                     study: study.clone(),
+                    receipt: receipt.clone(),
                 });
             }
         }
@@ -85,41 +89,25 @@ impl Operation {
             "retrieveByUri" => format!("?requestType=WADO&objectUID={root}.1.1.1"),
             _ => String::new(),
         };
+        let known = |key: &String| {
+            let key = if root == NOWHERE { NO_DELETION } else { key };
+            key.to_owned()
+        };
         let path = self
             .template
             .replace("{study}", &format!("{root}.1"))
             .replace("{series}", &format!("{root}.1.1"))
             .replace("{instance}", &format!("{root}.1.1.1"))
-            .replace(
-                "{uuid}",
-                if root == NOWHERE {
-                    NO_DELETION
-                } else {
-                    &self.study
-                },
-            )
+            .replace("{uuid}", &known(&self.study))
             .replace("{type}", "DICOM")
             .replace("{part}", self.part)
             .replace("{list}", self.part)
             .replace("{form}", self.part)
             .replace("{change}", self.part)
             .replace("{code}", self.part)
-            .replace(
-                "{id}",
-                if root == NOWHERE {
-                    NO_DELETION
-                } else {
-                    &self.deletion
-                },
-            )
-            .replace(
-                "{operation}",
-                if root == NOWHERE {
-                    NO_DELETION
-                } else {
-                    &self.export
-                },
-            )
+            .replace("{id}", &known(&self.deletion))
+            .replace("{operation}", &known(&self.export))
+            .replace("{receipt}", &known(&self.receipt))
             .replace("{job}", self.part);
         path + &query
     }
@@ -129,6 +117,8 @@ impl Operation {
         let at = format!("studies/{root}.1/series/{root}.1.1/instances/{root}.1.1.1");
         Some(match self.id.as_str() {
             "createExport" => export_of(root),
+            "offerExact" => manifest_of(root),
+            "retrieveExactNamed" => json!({"objects": [format!("{root}.1.1.1")]}),
             "createLink" => json!({"resource": format!("/dicomweb/{at}/bulkdata/7FE00010")}),
             "revoke" => json!({"signOut": {"issuer": "kura:local", "subject": "nobody"}}),
             _ => return None,
@@ -160,6 +150,7 @@ impl Operation {
             | Names::Open
             | Names::Count
             | Names::Store
+            | Names::Offer
             | Names::Bin
             | Names::SignIn
             | Names::Session
@@ -191,6 +182,11 @@ impl Operation {
         let mut request = credential.request(server, self.method.clone(), path);
         if let Some(body) = self.json(root) {
             request = request.json(&body);
+        } else if self.id == "sendExact" {
+            let tar = exact_of(root);
+            request = request
+                .header("content-type", "application/x-tar")
+                .body(tar);
         } else if self.names == Names::Store {
             let (media_type, body) = multipart::write(&[study(root)]);
             request = request.header("content-type", media_type).body(body);
@@ -355,7 +351,6 @@ async fn check((server, forge): (&Server, &Forge), operation: &Operation, caller
             assert!(count.is_empty() || count == "0", "{what}: {count}");
             assert_eq!(answer.header("warning"), "", "{what}");
         }
-        (Names::Open, Kind::Foreign) => assert_eq!(status, 200, "{what}: {}", answer.text()),
         (Names::Count, Kind::Foreign) => {
             let none = serde_json::json!({"count": 0});
             assert_eq!((status, answer.json()), (200, none), "{what}");
@@ -363,14 +358,22 @@ async fn check((server, forge): (&Server, &Forge), operation: &Operation, caller
         (Names::Bin, Kind::Foreign) => {
             assert_eq!(answer.json()["deletions"], serde_json::json!([]), "{what}");
         }
-        (Names::Store, Kind::Foreign) => assert_eq!(status, 200, "{what}: {}", answer.text()),
+        (Names::Offer, Kind::Foreign) => {
+            let uid = format!("{THERE}.1.1.1");
+            let expected = json!({"wanted": [uid], "there": [], "conflicting": []});
+            assert_eq!((status, answer.json()), (200, expected), "{what}");
+        }
+        (Names::Store | Names::Open, Kind::Foreign) => {
+            assert_eq!(status, 200, "{what}: {}", answer.text());
+        }
         (_, Kind::WithoutScopes | Kind::ForeignWithoutScopes) => {
             assert_eq!(status, 403, "{what}: {}", answer.text());
             let asked = "Bearer realm=\"kura\", error=\"insufficient_scope\"";
             assert_eq!(answer.header("www-authenticate"), asked, "{what}");
         }
     }
-    if !matches!(caller.kind, Kind::Own | Kind::Weak) && operation.names != Names::Store {
+    let repeats = matches!(operation.names, Names::Store | Names::Offer);
+    if !matches!(caller.kind, Kind::Own | Kind::Weak) && !repeats {
         assert_silent(&answer, &what);
     }
 }

@@ -15,6 +15,8 @@ pub(super) enum Names {
     Count,
     /// A store.
     Store,
+    /// What a store would do: the objects of others are none.
+    Offer,
     /// An object that is gone afterwards.
     Removal,
     /// The deletions of a facility: 403 without a scope.
@@ -59,6 +61,7 @@ pub(super) const ROWS: &[(&str, Names, &str)] = &[
     ("listMintTypes", Names::Open, ""),
     ("live", Names::Public, ""),
     ("metrics", Names::Admin, ""),
+    ("offerExact", Names::Offer, ""),
     ("ready", Names::Public, ""),
     ("rejectInstance", Names::Removal, "113001%5EDCM"),
     ("rejectSeries", Names::Removal, "113001%5EDCM"),
@@ -73,6 +76,8 @@ pub(super) const ROWS: &[(&str, Names, &str)] = &[
     ("retrievePixelDataOfSeries", Names::Object, ""),
     ("retrievePixelDataOfStudy", Names::Object, ""),
     ("retrieveByUri", Names::Object, ""),
+    ("retrieveExact", Names::Object, ""),
+    ("retrieveExactNamed", Names::Object, ""),
     ("retrieveFrames", Names::Object, "1"),
     ("retrieveInstance", Names::Object, ""),
     ("retrieveMintBundle", Names::Object, ""),
@@ -104,11 +109,13 @@ pub(super) const ROWS: &[(&str, Names, &str)] = &[
     ("searchSeries", Names::Nothing, ""),
     ("searchSeriesOfStudy", Names::ListOfObject, ""),
     ("searchStudies", Names::Nothing, ""),
+    ("sendExact", Names::Store, ""),
     ("showDeletion", Names::Deletion, ""),
     ("showMintStudy", Names::Object, ""),
     ("showMintType", Names::Open, ""),
     ("showJob", Names::Admin, NO_JOB),
     ("showOperation", Names::Operation, ""),
+    ("showReceipt", Names::Operation, ""),
     ("storeInstances", Names::Store, ""),
     ("storeInstancesOfStudy", Names::Store, ""),
 ];

@@ -1,0 +1,64 @@
+//! How the `OpenAPI` document names what the routes of this folder take and give.
+
+#![expect(
+    dead_code,
+    reason = "shapes for the document: nobody makes a value of most of them"
+)]
+
+use serde::Deserialize;
+use utoipa::{IntoParams, IntoResponses, ToSchema};
+
+use super::manifest::Line;
+use crate::http::dicomweb::shapes::Binary;
+
+/// Names a study.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct StudyParams {
+    /// The study's UUID.
+    uuid: String,
+}
+
+/// Names objects.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct NamedParams {
+    /// Only these objects, by their SOP Instance UIDs, with commas between.
+    sop: Option<String>,
+}
+
+/// Names a receipt.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct ReceiptParams {
+    /// Its id, as the last line of an upload's answer tells it.
+    receipt: String,
+}
+
+/// Names objects.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct ExactNames {
+    /// SOP Instance UIDs.
+    pub(super) objects: Vec<String>,
+}
+
+/// A tar file.
+#[derive(Debug, IntoResponses)]
+pub(super) enum TarFile {
+    /// `manifest.json`, then each object as `{series}/{sop}.dcm` in viewing order.
+    #[response(status = 200, content_type = "application/x-tar")]
+    Whole(#[to_schema] Binary),
+    /// The part that `Range` asked for.
+    #[response(status = 206, content_type = "application/x-tar")]
+    Part(#[to_schema] Binary),
+}
+
+/// A manifest: what of a study is offered or moved.
+#[derive(Debug, ToSchema)]
+pub(super) struct ExactManifest<'a> {
+    /// Study Instance UID.
+    #[schema(rename = "studyInstanceUID")]
+    study_instance_uid: String,
+    /// The objects.
+    objects: Vec<Line<'a>>,
+}

@@ -1,0 +1,184 @@
+//! The stored objects of a study as they are moved whole (MINT 16.6): where each lies, and what it is told apart by.
+
+use sea_orm::sea_query::{Expr, ExprTrait, Order, Query};
+use sea_orm::{ConnectionTrait, QueryResult};
+
+use super::instance::select;
+use super::instances::{Cursor, behind};
+use super::place::read_place;
+use super::{Catalog, Scope, Visible};
+use crate::error::{Error, Kind, Result};
+use crate::index::row::{digest, failed, get, uid, unsigned};
+use crate::index::visible::{At, Unread, basis};
+use crate::model::{SeriesId, SeriesUid, SopInstanceUid, StudyId, StudyUid};
+use crate::storage::BlobRef;
+
+/// A study, as its key names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StudyHead {
+    /// Key: what MINT calls the study UUID.
+    pub id: StudyId,
+    /// Study Instance UID.
+    pub study: StudyUid,
+    /// MINT's version: counted up with each change of the study, from 0.
+    pub version: u32,
+}
+
+/// A stored object. Where its bytes lie only a [`Visible`] of it tells.
+#[derive(Debug)]
+pub struct StoredObject {
+    /// Series Instance UID.
+    pub series: SeriesUid,
+    /// SOP Instance UID.
+    pub instance: SopInstanceUid,
+    /// Transfer Syntax UID as stored.
+    pub transfer_syntax_uid: String,
+    /// SHA-256 of the stored file, taken when it came.
+    pub digest: [u8; 32],
+    /// Length of the stored file.
+    pub byte_count: u64,
+    numbers: (i64, i64),
+    blob: BlobRef,
+}
+
+impl Visible<StoredObject> {
+    /// Where the bytes of the file lie.
+    pub fn blob(&self) -> BlobRef {
+        self.blob.clone()
+    }
+
+    /// Its place in the order of its study.
+    pub fn cursor(&self) -> Cursor {
+        let (series_number, instance_number) = self.numbers;
+        Cursor {
+            series_number,
+            series: self.series.clone(),
+            instance_number,
+            instance: self.instance.clone(),
+        }
+    }
+}
+
+impl Catalog<'_> {
+    /// The study with this key.
+    ///
+    /// # Errors
+    /// `Kind::NotFound` if nothing of it is visible, `Kind::Gone` if it was erased and the caller may know it (MINT X02).
+    pub async fn study_head(&self, id: StudyId) -> Result<StudyHead> {
+        let one = Query::select()
+            .columns([("s0", "study_instance_uid"), ("s0", "study_version")])
+            .from_as("study", "s0")
+            .and_where(Expr::col(("s0", "study_id")).eq(id.0))
+            .and_where(Expr::exists(basis(
+                self.access,
+                At::Study("s0"),
+                Unread::Kept,
+            )))
+            .take();
+        let row = self.index.reader.query_one(&one).await.map_err(failed)?;
+        let Some(row) = row else {
+            return Err(self.absent_by_id(id).await?);
+        };
+        Ok(StudyHead {
+            id,
+            study: uid(StudyUid::parse(&get::<String>(&row, "study_instance_uid")?))?,
+            version: version(&row)?,
+        })
+    }
+
+    /// How the absence of a study is told, which its key names.
+    async fn absent_by_id(&self, id: StudyId) -> Result<Error> {
+        let stone = Query::select()
+            .expr(Expr::cust("1"))
+            .from("tombstone")
+            .and_where(Expr::col("owner_facility_id").eq(self.access.facility_id().0))
+            .and_where(Expr::col("study_id").eq(id.0))
+            .limit(1)
+            .take();
+        let row = self.index.reader.query_one(&stone).await.map_err(failed)?;
+        Ok(row.map_or_else(Error::not_found, |_| {
+            Error::new(Kind::Gone, "it was deleted and erased")
+        }))
+    }
+
+    /// At most `limit` objects of a study behind `after`, in the order of Q90; those that came after the version of `study`
+    /// are left out, and so are series that the scopes do not read.
+    ///
+    /// # Errors
+    /// On the first page as [`Catalog::instances`].
+    pub async fn objects(
+        &self,
+        study: &StudyHead,
+        after: Option<&Cursor>,
+        limit: u64,
+    ) -> Result<Vec<Visible<StoredObject>>> {
+        let mut page = select();
+        page.clear_selects()
+            .columns(["series_id", "series_instance_uid", "series_number"].map(|c| ("r0", c)))
+            .columns(["sop_instance_uid", "instance_number"].map(|c| ("i", c)))
+            .columns(["transfer_syntax_uid", "digest"].map(|c| ("i", c)))
+            .columns(["pack_offset", "byte_count"].map(|c| ("i", c)))
+            .column(("b", "object"))
+            .column(("e", "epoch"))
+            .and_where(Expr::col(("s0", "study_id")).eq(study.id.0))
+            .and_where(Expr::col(("i", "study_version")).lte(study_version(study.version)?))
+            .and_where(Expr::exists(basis(
+                self.access,
+                At::Series("r0"),
+                Unread::Hidden,
+            )));
+        if let Some(after) = after {
+            page.and_where(behind(after));
+        }
+        page.order_by(("r0", "series_number"), Order::Asc)
+            .order_by(("r0", "series_instance_uid"), Order::Asc)
+            .order_by(("i", "instance_number"), Order::Asc)
+            .order_by(("i", "sop_instance_uid"), Order::Asc)
+            .limit(limit);
+        let rows = self.index.reader.query_all(&page).await.map_err(failed)?;
+        if rows.is_empty() && after.is_none() {
+            let scope = Scope {
+                study: study.study.clone(),
+                series: None,
+                instance: None,
+            };
+            return Err(self.why_nothing(&scope).await?);
+        }
+        let objects = rows.iter().map(|row| {
+            let series_id = SeriesId(get(row, "series_id")?);
+            Ok(self.hand_out(object(row)?, &study.study, series_id, get(row, "epoch")?))
+        });
+        objects.collect()
+    }
+}
+
+fn object(row: &QueryResult) -> Result<StoredObject> {
+    Ok(StoredObject {
+        series: uid(SeriesUid::parse(&get::<String>(
+            row,
+            "series_instance_uid",
+        )?))?,
+        instance: uid(SopInstanceUid::parse(&get::<String>(
+            row,
+            "sop_instance_uid",
+        )?))?,
+        transfer_syntax_uid: get(row, "transfer_syntax_uid")?,
+        digest: digest(&get::<Vec<u8>>(row, "digest")?)?,
+        byte_count: unsigned(get(row, "byte_count")?)?,
+        numbers: (get(row, "series_number")?, get(row, "instance_number")?),
+        blob: read_place(row)?,
+    })
+}
+
+/// MINT's version by a row, which counts from 1.
+pub(in crate::index) fn version(row: &QueryResult) -> Result<u32> {
+    let version: i32 = get(row, "study_version")?;
+    let version = u32::try_from(version.saturating_sub(1));
+    version.map_err(|error| Error::internal("a study has a negative version", error))
+}
+
+/// MINT's version as a row has it.
+pub(in crate::index) fn study_version(version: u32) -> Result<i32> {
+    let version = i32::try_from(version.saturating_add(1));
+    version.map_err(|error| Error::internal("a version is beyond 2^31", error))
+}
