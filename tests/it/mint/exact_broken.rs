@@ -239,3 +239,37 @@ async fn mint_z41_z42_what_was_told_survives_kills() {
         assert!(sha256(bytes) == sha256(&object.bytes), "{name}");
     }
 }
+
+/// Slow: a study of more than a page of rows, twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mint_z33_what_comes_meanwhile_is_left_out_and_what_goes_ends_the_answer() {
+    let server = Server::start_set(&[("KURA_AUTH__STRONG_MAX_AGE_S", "3600")]);
+    let token = server.token("F001", "dicom.read dicom.write dicom.delete");
+    let study = "1.2.3.6";
+    let objects = slices(study, 1_100, 30_000);
+    let sent = upload(&manifest(study, &objects), &objects);
+    outcomes(&server.send_exact(&token, sent).await);
+    let uuid = server.study_uuid(&token, study).await;
+    let path = format!("/mint/studies/{uuid}/exact");
+    let expected = server.get(&path, &token).await.body;
+    // Begun and not read, a download waits with its second page of rows.
+    let begin = async || {
+        let request = server.request(reqwest::Method::GET, &path, &token);
+        request.send().await.unwrap()
+    };
+    let comes = begin().await;
+    server
+        .stored(&token, &[slices(study, 1_101, 8)[1_100].bytes.clone()])
+        .await;
+    assert!(comes.bytes().await.unwrap() == expected);
+    let goes = begin().await;
+    let last = format!(
+        "/studies/{study}/series/{study}.1/instances/{}",
+        objects[1_099].instance
+    );
+    let deleted = server.request(reqwest::Method::DELETE, &last, &token);
+    assert_eq!(server.send(deleted).await.status, 204);
+    assert!(goes.bytes().await.is_err(), "it ended as if it were whole");
+    let later = files(&server.get(&path, &token).await.body);
+    assert_eq!(later.len(), 1 + objects.len());
+}
