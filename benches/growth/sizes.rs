@@ -28,7 +28,12 @@ struct Part {
     /// Levels, leaves included; 1 where there is no tree.
     depth: f64,
     is_tree: bool,
+    /// Pages that an inner page points to, where that is known: as many as there are row numbers on it.
+    fan_out: Option<f64>,
 }
+
+/// Row numbers and pages on an inner page of a table of SQLite, which is two thirds full.
+const ROW_NUMBERS: f64 = 280.0;
 
 impl Part {
     /// Levels of the tree when it is `times` as large. An inner page points to about as many pages as a leaf of an index has
@@ -38,9 +43,9 @@ impl Part {
             return self.depth;
         }
         let leaves = (self.bytes / self.page_bytes).max(1.0);
-        let on_a_leaf = (self.rows / leaves).max(4.0);
+        let fan_out = self.fan_out.unwrap_or((self.rows / leaves).max(4.0));
         let at_target = leaves * times;
-        1.0 + (at_target.ln() / on_a_leaf.ln()).ceil()
+        1.0 + (at_target.ln() / fan_out.ln()).ceil()
     }
 }
 
@@ -96,7 +101,9 @@ async fn sqlite(url: &str) -> Vec<Part> {
     let asked = "SELECT name, CAST(SUM(CASE WHEN pagetype = 'leaf' THEN ncell ELSE 0 END) AS REAL) AS entries, \
          CAST(SUM(CASE WHEN pagetype = 'internal' THEN ncell ELSE 0 END) AS REAL) AS inner_entries, \
          CAST(SUM(pgsize) AS REAL) AS bytes, CAST(MAX(CASE WHEN pagetype = 'overflow' THEN 0 ELSE \
-         length(path) - length(replace(path, '/', '')) END) AS REAL) AS depth FROM dbstat GROUP BY name";
+         length(path) - length(replace(path, '/', '')) END) AS REAL) AS depth, EXISTS(SELECT 1 FROM sqlite_master m WHERE \
+         m.name = dbstat.name AND m.type = 'table' AND m.sql NOT LIKE '%WITHOUT ROWID%') AS has_row_numbers FROM dbstat \
+         GROUP BY name";
     let rows = sqlx::query(asked)
         .fetch_all(&mut to)
         .await
@@ -110,6 +117,7 @@ async fn sqlite(url: &str) -> Vec<Part> {
             page_bytes: 4096.0,
             depth,
             is_tree: true,
+            fan_out: row.get::<bool, _>("has_row_numbers").then_some(ROW_NUMBERS),
             name,
         }
     });
@@ -142,6 +150,7 @@ async fn postgres(url: &str) -> Vec<Part> {
         page_bytes: 8192.0,
         depth: row.get("depth"),
         is_tree: row.get("is_index"),
+        fan_out: None,
     });
     parts.collect()
 }

@@ -8,7 +8,8 @@ const ROOT: &str = "/dicomweb/studies";
 /// Small objects between two reports of their rate.
 const SMALL: usize = 2_000;
 
-/// `upload`: slices, ten a request, eight connections. `frames`: those of one study, over as many. `study`: the whole, over one.
+/// `upload`: slices, ten a request, eight connections. `frames`: those of one study, over as many. `rendered`: JPEGs of
+/// them. `study`: the whole, over one.
 /// `small`: small objects, each a study, one a request, eight connections; their rate is printed.
 pub(crate) async fn without_end(what: &str, address: &str, token: &str) {
     if what == "small" {
@@ -36,6 +37,14 @@ pub(crate) async fn without_end(what: &str, address: &str, token: &str) {
             let asks = (1..=ct::SLICES).map(|n| {
                 let path = format!("{instances}/{study}.0.1.{n}/frames/1");
                 Ask::get(path, read::FRAMES)
+            });
+            all(address, token, 8, asks.collect()).await;
+        }
+        if what == "rendered" {
+            let instances = format!("{ROOT}/{study}.0/series/{study}.0.1/instances");
+            let asks = (1..=ct::SLICES).map(|n| {
+                let path = format!("{instances}/{study}.0.1.{n}/frames/1/rendered?quality=90");
+                Ask::get(path, "image/jpeg")
             });
             all(address, token, 8, asks.collect()).await;
         }

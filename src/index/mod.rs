@@ -33,6 +33,7 @@ pub mod relocate;
 mod remove;
 mod row;
 pub mod search;
+mod statistics;
 pub mod sweep;
 #[cfg(test)]
 mod tests;

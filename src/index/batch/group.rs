@@ -14,7 +14,7 @@ use std::sync::Arc;
 use sea_orm::{DatabaseConnection, DbBackend};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, mpsc, oneshot};
-use tracing::{Instrument as _, Span};
+use tracing::{Instrument as _, Span, debug};
 
 use super::Batch;
 use crate::auth::StoreGrant;
@@ -22,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::index::connect;
 use crate::index::record::{NewPack, Recorded};
 use crate::index::row::was_overtaken;
+use crate::index::statistics::{self, Growth};
 use crate::index::timing::commit;
 use crate::model::{Clock, FacilityId};
 
@@ -85,11 +86,13 @@ impl Recorder {
         let is_postgres = writer.get_database_backend() == DbBackend::Postgres;
         let recorders = if is_postgres { PG_RECORDERS } else { 1 };
         let runtime = Handle::current();
+        let growth = Growth::new(writer.get_database_backend());
         for _ in 0..recorders {
             let book = Book {
                 writer: writer.clone(),
                 clock: clock.clone(),
                 repack_quiet_s,
+                growth: growth.clone(),
             };
             let queue = Arc::clone(&queue);
             drop(runtime.spawn(async move {
@@ -99,7 +102,9 @@ impl Recorder {
                     let Some(group) = group else { break };
                     // A transaction has many callers and one place in the traces: that of the first.
                     let span = group.first().map_or_else(Span::none, |it| it.span.clone());
+                    let instances = group.iter().map(Waiting::instances).sum();
                     book.record_group(group).instrument(span).await;
+                    book.grown_by(instances).await;
                 }
             }));
         }
@@ -172,9 +177,20 @@ struct Book {
     writer: DatabaseConnection,
     clock: Clock,
     repack_quiet_s: i64,
+    growth: Growth,
 }
 
 impl Book {
+    /// Has the database look at its tables when they have grown by much.
+    async fn grown_by(&self, instances: usize) {
+        if let Some(recorded) = self.growth.add(instances)
+            && let Err(error) = statistics::refresh(&self.writer, recorded).await
+        {
+            // It looks by itself, later.
+            debug!(%error, "the database did not look at its tables");
+        }
+    }
+
     /// Records a group and answers each of its batches.
     async fn record_group(&self, group: Vec<Waiting>) {
         if let [_, _, ..] = group.as_slice()

@@ -289,7 +289,8 @@ impl Catalog<'_> {
 /// The conditions of a search of studies, on `study` `s`.
 pub(super) fn conditions_of(access: &Access, query: &Query) -> Vec<Expr> {
     let all = query.matches.iter();
-    all.map(|wanted| conditions::holds(access, query, wanted)).collect()
+    all.map(|wanted| conditions::holds(access, query, wanted))
+        .collect()
 }
 
 /// Offsets are as large as a client likes; the database's are signed.

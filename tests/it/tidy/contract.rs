@@ -50,7 +50,9 @@ fn tests_of(source: &Source) -> Vec<&str> {
 fn rows_named(test: &str, rows: &BTreeSet<String>) -> Vec<String> {
     let words: Vec<_> = test.split('_').collect();
     if let ["mint", of_mint @ ..] = words.as_slice() {
-        let ids = of_mint.iter().map(|word| format!("MINT-{}", word.to_uppercase()));
+        let ids = of_mint
+            .iter()
+            .map(|word| format!("MINT-{}", word.to_uppercase()));
         return ids.take_while(|id| rows.contains(id)).collect();
     }
     let mut found = Vec::new();
