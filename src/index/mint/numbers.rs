@@ -49,6 +49,9 @@ pub struct Counted {
     table: Option<Vec<u8>>,
 }
 
+/// What instances are written together by: count, version and table.
+type Alike = (i32, i32, Option<Vec<u8>>);
+
 impl Uncounted {
     /// So many items, and where they lie if the frame table does not say it.
     ///
@@ -114,7 +117,7 @@ impl Index {
     /// `Kind::Unavailable` if the database is away.
     pub async fn keep_counts(&self, study: &MintStudy, counted: Vec<Counted>) -> Result<()> {
         // Most instances have as many items as the others and no table: those are one statement.
-        let mut alike: BTreeMap<(i32, i32, Option<Vec<u8>>), Vec<Uuid>> = BTreeMap::new();
+        let mut alike: BTreeMap<Alike, Vec<Uuid>> = BTreeMap::new();
         for one in counted {
             let key = (one.count, one.version, one.table);
             alike.entry(key).or_default().push(one.id.0);
