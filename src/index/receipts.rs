@@ -4,7 +4,8 @@ use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 
 use super::Index;
-use super::catalog::{Catalog, StudyHead, study_version, version};
+use super::catalog::{Catalog, StudyHead};
+use super::mint::{of_row, version};
 use super::row::{failed, get, uid};
 use crate::auth::StoreGrant;
 use crate::error::{Error, Result};
@@ -45,7 +46,7 @@ impl Index {
             Ok(StudyHead {
                 id: StudyId(get(&row, "study_id")?),
                 study: study.clone(),
-                version: version(&row)?,
+                version: version(get(&row, "study_version")?),
             })
         })
         .transpose()
@@ -74,7 +75,7 @@ impl Index {
 }
 
 fn insert(facility: FacilityId, receipt: &Receipt) -> Result<sea_orm::sea_query::InsertStatement> {
-    let version = study_version(receipt.study.version)?;
+    let version = of_row(receipt.study.version)?;
     Ok(Query::insert()
         .into_table("upload_receipt")
         .columns([
@@ -118,7 +119,7 @@ impl Catalog<'_> {
             study: StudyHead {
                 id: StudyId(get(&row, "study_id")?),
                 study: uid(StudyUid::parse(&get::<String>(&row, "study_instance_uid")?))?,
-                version: version(&row)?,
+                version: version(get(&row, "study_version")?),
             },
             objects: get(&row, "objects")?,
             created_at: Timestamp(get(&row, "created_at")?),

@@ -47,10 +47,15 @@ impl Archive {
         mut visit: impl FnMut(&StoredObject),
     ) -> Result<Contents> {
         let catalog = self.catalog(access);
+        let found = catalog.mint_study(study).await?;
         let mut contents = Contents {
             archive: self.clone(),
             access: Arc::clone(access),
-            study: catalog.study_head(study).await?,
+            study: StudyHead {
+                id: study,
+                study: found.uid,
+                version: found.at.version,
+            },
             named: named.map(Arc::new),
             marks: Arc::new([]),
         };

@@ -38,7 +38,6 @@ pub use instance::Instance;
 pub use instances::Cursor;
 pub use items::{Holder, ItemRow, Narrowed};
 pub use objects::{StoredObject, StudyHead};
-pub(in crate::index) use objects::{study_version, version};
 pub use pieces::{PieceRef, SeriesPieces};
 
 /// The index as one [`Access`] may see it.

@@ -1,13 +1,14 @@
 //! The stored objects of a study as they are moved whole (MINT 16.6): where each lies, and what it is told apart by.
 
-use sea_orm::sea_query::{Expr, ExprTrait, Order, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, Order};
 use sea_orm::{ConnectionTrait, QueryResult};
 
 use super::instance::select;
 use super::instances::{Cursor, behind};
 use super::place::read_place;
 use super::{Catalog, Scope, Visible};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
+use crate::index::mint::of_row;
 use crate::index::row::{digest, failed, get, uid, unsigned};
 use crate::index::visible::{At, Unread, basis};
 use crate::model::{SeriesId, SeriesUid, SopInstanceUid, StudyId, StudyUid};
@@ -21,7 +22,7 @@ pub struct StudyHead {
     /// Study Instance UID.
     pub study: StudyUid,
     /// MINT's version: counted up with each change of the study, from 0.
-    pub version: u32,
+    pub version: u64,
 }
 
 /// A stored object. Where its bytes lie only a [`Visible`] of it tells.
@@ -60,47 +61,6 @@ impl Visible<StoredObject> {
 }
 
 impl Catalog<'_> {
-    /// The study with this key.
-    ///
-    /// # Errors
-    /// `Kind::NotFound` if nothing of it is visible, `Kind::Gone` if it was erased and the caller may know it (MINT X02).
-    pub async fn study_head(&self, id: StudyId) -> Result<StudyHead> {
-        let one = Query::select()
-            .columns([("s0", "study_instance_uid"), ("s0", "study_version")])
-            .from_as("study", "s0")
-            .and_where(Expr::col(("s0", "study_id")).eq(id.0))
-            .and_where(Expr::exists(basis(
-                self.access,
-                At::Study("s0"),
-                Unread::Kept,
-            )))
-            .take();
-        let row = self.index.reader.query_one(&one).await.map_err(failed)?;
-        let Some(row) = row else {
-            return Err(self.absent_by_id(id).await?);
-        };
-        Ok(StudyHead {
-            id,
-            study: uid(StudyUid::parse(&get::<String>(&row, "study_instance_uid")?))?,
-            version: version(&row)?,
-        })
-    }
-
-    /// How the absence of a study is told, which its key names.
-    async fn absent_by_id(&self, id: StudyId) -> Result<Error> {
-        let stone = Query::select()
-            .expr(Expr::cust("1"))
-            .from("tombstone")
-            .and_where(Expr::col("owner_facility_id").eq(self.access.facility_id().0))
-            .and_where(Expr::col("study_id").eq(id.0))
-            .limit(1)
-            .take();
-        let row = self.index.reader.query_one(&stone).await.map_err(failed)?;
-        Ok(row.map_or_else(Error::not_found, |_| {
-            Error::new(Kind::Gone, "it was deleted and erased")
-        }))
-    }
-
     /// At most `limit` objects of a study behind `after`, in the order of Q90; those that came after the version of `study`
     /// are left out, and so are series that the scopes do not read.
     ///
@@ -121,7 +81,7 @@ impl Catalog<'_> {
             .column(("b", "object"))
             .column(("e", "epoch"))
             .and_where(Expr::col(("s0", "study_id")).eq(study.id.0))
-            .and_where(Expr::col(("i", "study_version")).lte(study_version(study.version)?))
+            .and_where(Expr::col(("i", "study_version")).lte(of_row(study.version)?))
             .and_where(Expr::exists(basis(
                 self.access,
                 At::Series("r0"),
@@ -168,17 +128,4 @@ fn object(row: &QueryResult) -> Result<StoredObject> {
         numbers: (get(row, "series_number")?, get(row, "instance_number")?),
         blob: read_place(row)?,
     })
-}
-
-/// MINT's version by a row, which counts from 1.
-pub(in crate::index) fn version(row: &QueryResult) -> Result<u32> {
-    let version: i32 = get(row, "study_version")?;
-    let version = u32::try_from(version.saturating_sub(1));
-    version.map_err(|error| Error::internal("a study has a negative version", error))
-}
-
-/// MINT's version as a row has it.
-pub(in crate::index) fn study_version(version: u32) -> Result<i32> {
-    let version = i32::try_from(version.saturating_add(1));
-    version.map_err(|error| Error::internal("a version is beyond 2^31", error))
 }

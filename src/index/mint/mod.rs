@@ -13,7 +13,15 @@ pub use numbers::{Counted, Uncounted};
 pub use search::{Hits, Wanted};
 pub use study::MintStudy;
 
+use crate::error::{Error, Result};
+
 /// A version as MINT counts it.
-fn version(of_row: i32) -> u64 {
+pub(super) fn version(of_row: i32) -> u64 {
     u64::try_from(of_row.saturating_sub(1)).unwrap_or(0)
+}
+
+/// A version of MINT's as a row counts it.
+pub(super) fn of_row(version: u64) -> Result<i32> {
+    let of_row = i32::try_from(version.saturating_add(1));
+    of_row.map_err(|cause| Error::internal("a version is beyond 2^31", cause))
 }

@@ -272,4 +272,13 @@ async fn mint_z33_what_comes_meanwhile_is_left_out_and_what_goes_ends_the_answer
     assert!(goes.bytes().await.is_err(), "it ended as if it were whole");
     let later = files(&server.get(&path, &token).await.body);
     assert_eq!(later.len(), 1 + objects.len());
+    let all = server.request(
+        reqwest::Method::DELETE,
+        &format!("/studies/{study}"),
+        &token,
+    );
+    assert_eq!(server.send(all).await.status, 204);
+    let gone = server.get(&path, &token).await;
+    assert_eq!(gone.status, 410, "its owner may know: {}", gone.text());
+    assert_eq!(server.get(&path, &server.reader("F002")).await.status, 404);
 }

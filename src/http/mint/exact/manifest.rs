@@ -61,7 +61,7 @@ struct Head<'a> {
     study: Uuid,
     #[serde(rename = "studyInstanceUID")]
     study_instance_uid: &'a str,
-    version: u32,
+    version: u64,
 }
 
 /// The name of the file of an object.

@@ -27,7 +27,7 @@ pub(super) struct Offer {
     study: Option<Uuid>,
     /// The version of the study.
     #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<u32>,
+    version: Option<u64>,
     /// Those to send.
     wanted: Vec<String>,
     /// Those that the facility has, byte for byte.

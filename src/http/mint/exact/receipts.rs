@@ -32,7 +32,7 @@ pub(super) struct ReceiptBody {
     #[serde(rename = "studyInstanceUID")]
     study_instance_uid: String,
     /// The version of the study when it was written.
-    version: u32,
+    version: u64,
     /// When it was written (RFC 3339, UTC).
     created_at: String,
     /// How many objects it is for; in the answer to an upload.

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use actix_web::http::header::{ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_ENCODING, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
-use serde::Deserialize;
 
 use super::layout::Layout;
-use super::shapes::{ExactNames, NamedParams, StudyParams, TarFile};
+use super::shapes::{ExactNames, NamedParams, TarFile};
 use super::{TAR, manifest, packed};
 use crate::auth::{Access, DicomRead, OfObject};
 use crate::dicom::query::decode::pairs;
@@ -16,25 +15,13 @@ use crate::error::{Error, Result};
 use crate::http::caller::Caller;
 use crate::http::compress::weight;
 use crate::http::dicomweb::shapes::Refused;
+use crate::http::mint::paths::StudyNames;
+use crate::http::mint::shapes::StudyParams;
 use crate::http::{Kura, conditional, respond};
 use crate::model::{SopInstanceUid, StudyId};
 
 /// Names of objects in a body, in bytes.
 const NAMES_BYTES: u64 = 8 << 20;
-
-/// `{uuid}`.
-#[derive(Debug, Deserialize)]
-pub(crate) struct StudyName {
-    uuid: String,
-}
-
-impl StudyName {
-    /// The key; what is none names no study (MINT N15).
-    fn id(&self) -> Result<StudyId> {
-        let id = uuid::Uuid::try_parse(&self.uuid);
-        id.map(StudyId).map_err(|_| Error::not_found())
-    }
-}
 
 /// Retrieve the stored objects of a study, bit for bit, as one tar file.
 #[utoipa::path(
@@ -45,13 +32,13 @@ impl StudyName {
 pub(crate) async fn retrieve(
     caller: Caller<OfObject<DicomRead>>,
     kura: Kura,
-    name: web::Path<StudyName>,
+    name: web::Path<StudyNames>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
     let asked = pairs(request.query_string()).filter(|(name, _)| *name == "sop");
     let uids = asked.flat_map(|(_, value)| value.split(','));
     let wanted = named(uids, kura.archive.limits().parts)?;
-    answer(&kura, &caller.access(), &request, (name.id()?, wanted)).await
+    answer(&kura, &caller.access(), &request, (name.study()?, wanted)).await
 }
 
 /// Retrieve those of the stored objects of a study that the body names.
@@ -63,11 +50,11 @@ pub(crate) async fn retrieve(
 pub(crate) async fn retrieve_named(
     caller: Caller<OfObject<DicomRead>>,
     kura: Kura,
-    name: web::Path<StudyName>,
+    name: web::Path<StudyNames>,
     request: HttpRequest,
     body: web::Payload,
 ) -> Result<HttpResponse> {
-    let id = name.id()?;
+    let id = name.study()?;
     let body = super::json(&kura, &request, body, NAMES_BYTES).await?;
     let names: ExactNames = serde_json::from_slice(&body).map_err(|cause| {
         let (line, column) = (cause.line(), cause.column());

@@ -11,14 +11,6 @@ use utoipa::{IntoParams, IntoResponses, ToSchema};
 use super::manifest::Line;
 use crate::http::dicomweb::shapes::Binary;
 
-/// Names a study.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(super) struct StudyParams {
-    /// The study's UUID.
-    uuid: String,
-}
-
 /// Names objects.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
