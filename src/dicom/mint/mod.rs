@@ -4,6 +4,7 @@
 //! dictionary with the two lists of [`levels`] that say which attribute is a study's and which a series'.
 
 pub mod answers;
+pub mod compose;
 pub mod document;
 mod form;
 pub mod gpb;
