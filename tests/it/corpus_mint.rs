@@ -35,6 +35,10 @@ fn mint_10_11_every_attribute_and_every_pixel_of_the_corpus_comes_back() {
         let Ok(before) = taken(&entry.bytes()) else {
             continue;
         };
+        // What has no UID is not stored in the first place.
+        if before.instance.sop_instance_uid.is_empty() {
+            continue;
+        }
         files += 1;
         attributes += before.instance.attributes.len();
         items += before.items.len();
@@ -156,7 +160,7 @@ fn file(study: &Study, items: &[Vec<u8>]) -> Vec<u8> {
 enum Difference {
     Attribute(Option<Attribute>, Option<Attribute>),
     Item(Vec<u8>, Vec<u8>),
-    Items(usize, usize),
+    Items,
 }
 
 fn differing(before: &Taken, after: &Taken) -> Vec<Difference> {
@@ -175,7 +179,7 @@ fn differing(before: &Taken, after: &Taken) -> Vec<Difference> {
     }
     let lens = (before.items.len(), after.items.len());
     if lens.0 != lens.1 {
-        differences.push(Difference::Items(lens.0, lens.1));
+        differences.push(Difference::Items);
     }
     for (old, new) in before.items.iter().zip(&after.items) {
         if old != new {
@@ -208,6 +212,6 @@ fn excuse(difference: &Difference) -> Option<&'static str> {
         Difference::Item(old, new) if is_padded(old, new) => {
             Some("a value of odd length is padded")
         }
-        Difference::Attribute(..) | Difference::Item(..) | Difference::Items(..) => None,
+        Difference::Attribute(..) | Difference::Item(..) | Difference::Items => None,
     }
 }

@@ -4,6 +4,7 @@
 //! dictionary with the two lists of [`levels`] that say which attribute is a study's and which a series'.
 
 pub mod answers;
+pub mod check;
 pub mod compose;
 pub mod document;
 mod form;
@@ -18,6 +19,7 @@ mod tags;
 #[cfg(test)]
 mod tests;
 pub mod types;
+pub mod update;
 pub mod xml;
 
 pub use form::Form;

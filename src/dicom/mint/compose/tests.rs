@@ -47,12 +47,12 @@ fn bytes(composed: &Composed) -> Vec<u8> {
         match piece {
             Piece::Bytes(bytes) => file.extend(bytes),
             Piece::Item { item, range } => {
-                let len = usize::try_from(range.end - range.start).unwrap();
+                let len = usize::try_from(range.end.checked_sub(range.start).unwrap()).unwrap();
                 file.extend(vec![u8::try_from(*item).unwrap(); len]);
             }
         }
     }
-    assert_eq!(file.len() as u64, composed.len());
+    assert_eq!(u64::try_from(file.len()), Ok(composed.len()));
     assert_eq!(file.len() % 2, 0);
     file
 }
@@ -71,12 +71,12 @@ fn composed(instance: &Instance) -> crate::Result<Composed> {
 /// The data set of a file.
 fn data_set(file: &[u8]) -> &[u8] {
     let len = u32::from_le_bytes(file[140..144].try_into().unwrap());
-    &file[144 + usize::try_from(len).unwrap()..]
+    file[144..].split_at(usize::try_from(len).unwrap()).1
 }
 
 /// What MINT says of a file.
 fn read(file: &[u8]) -> Vec<Attribute> {
-    let mut reading = Reading::new(file.len() as u64, None);
+    let mut reading = Reading::new(u64::try_from(file.len()).unwrap(), None);
     while let Some(range) = reading.wants() {
         let range = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
         reading.feed(&file[range]).unwrap();

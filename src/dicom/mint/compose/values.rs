@@ -45,7 +45,6 @@ impl Values {
     pub(super) fn bytes(self, vr: VR, value: &Value, text: &Text) -> Result<Vec<u8>, Misfit> {
         match value {
             Value::Empty | Value::Bulk(_) | Value::Items(_) => Ok(Vec::new()),
-            Value::Number { bytes, .. } => Ok(bytes.clone()),
             Value::Bytes(bytes) if self.is_utf8 && is_words(vr) => {
                 // They were in the character set that is given up.
                 let decoded = text.charset.decode(bytes, vr);
@@ -54,7 +53,7 @@ impl Values {
                 }
                 Ok(decoded.text.into_bytes())
             }
-            Value::Bytes(bytes) => Ok(bytes.clone()),
+            Value::Bytes(bytes) | Value::Number { bytes, .. } => Ok(bytes.clone()),
             Value::Text(value) if is_words(vr) => self.words(vr, value, text),
             Value::Text(value) => {
                 let values = value.split('\\').map(str::trim);
@@ -85,25 +84,37 @@ impl Values {
         }
         let mut out = Vec::new();
         for one in values {
-            match vr {
-                VR::US => self.put(&mut out, one.parse::<u16>().ok()?.to_le_bytes()),
-                VR::SS => self.put(&mut out, one.parse::<i16>().ok()?.to_le_bytes()),
-                VR::UL => self.put(&mut out, one.parse::<u32>().ok()?.to_le_bytes()),
-                VR::SL => self.put(&mut out, one.parse::<i32>().ok()?.to_le_bytes()),
-                VR::UV => self.put(&mut out, one.parse::<u64>().ok()?.to_le_bytes()),
-                VR::SV => self.put(&mut out, one.parse::<i64>().ok()?.to_le_bytes()),
-                VR::FL => self.put(&mut out, one.parse::<f32>().ok()?.to_le_bytes()),
-                VR::FD => self.put(&mut out, one.parse::<f64>().ok()?.to_le_bytes()),
-                VR::AT => {
-                    let Tag(group, element) = hex_tag(one)?;
-                    self.put(&mut out, group.to_le_bytes());
-                    self.put(&mut out, element.to_le_bytes());
-                }
-                // Bytes have no text.
-                _ => return None,
-            }
+            self.number(vr, one, &mut out)?;
         }
         Some(out)
+    }
+
+    /// Appends one number; `None` for bytes, which have no text, and for what is no number of the kind.
+    fn number(self, vr: VR, one: &str, out: &mut Vec<u8>) -> Option<()> {
+        if vr == VR::US {
+            self.put(out, one.parse::<u16>().ok()?.to_le_bytes());
+        } else if vr == VR::SS {
+            self.put(out, one.parse::<i16>().ok()?.to_le_bytes());
+        } else if vr == VR::UL {
+            self.put(out, one.parse::<u32>().ok()?.to_le_bytes());
+        } else if vr == VR::SL {
+            self.put(out, one.parse::<i32>().ok()?.to_le_bytes());
+        } else if vr == VR::UV {
+            self.put(out, one.parse::<u64>().ok()?.to_le_bytes());
+        } else if vr == VR::SV {
+            self.put(out, one.parse::<i64>().ok()?.to_le_bytes());
+        } else if vr == VR::FL {
+            self.put(out, one.parse::<f32>().ok()?.to_le_bytes());
+        } else if vr == VR::FD {
+            self.put(out, one.parse::<f64>().ok()?.to_le_bytes());
+        } else if vr == VR::AT {
+            let Tag(group, element) = hex_tag(one)?;
+            self.put(out, group.to_le_bytes());
+            self.put(out, element.to_le_bytes());
+        } else {
+            return None;
+        }
+        Some(())
     }
 
     /// Appends a number that is given in little endian.
@@ -125,18 +136,15 @@ impl Values {
             self.put(&mut out, len.to_le_bytes());
             return out;
         }
-        match u16::try_from(len).ok().filter(|_| is_short(vr)) {
-            Some(len) => {
-                out.extend(vr.to_bytes());
-                self.put(&mut out, len.to_le_bytes());
-            }
-            None => {
-                // What does not fit the value representation is unknown (PS3.5 6.2.2).
-                let vr = if is_short(vr) { VR::UN } else { vr };
-                out.extend(vr.to_bytes());
-                out.extend([0, 0]);
-                self.put(&mut out, len.to_le_bytes());
-            }
+        if let Some(len) = u16::try_from(len).ok().filter(|_| is_short(vr)) {
+            out.extend(vr.to_bytes());
+            self.put(&mut out, len.to_le_bytes());
+        } else {
+            // What does not fit the value representation is unknown (PS3.5 6.2.2).
+            let vr = if is_short(vr) { VR::UN } else { vr };
+            out.extend(vr.to_bytes());
+            out.extend([0, 0]);
+            self.put(&mut out, len.to_le_bytes());
         }
         out
     }
