@@ -23,6 +23,7 @@ use crate::auth::access::Duty;
 use crate::error::{Error, Kind, Result};
 use crate::index::catalog::Scope;
 use crate::index::jobs::{Claimed, MAX_ATTEMPTS};
+use crate::index::mint;
 use crate::model::job::{Errand, KINDS, Next};
 use crate::model::{FacilityState, Job, JobState, StudyId, Timestamp};
 
@@ -258,6 +259,7 @@ impl Worker {
             }
             Job::Purge => return self.purge(claimed).await,
             Job::Export(errand) => self.export(claimed, errand).await?,
+            Job::MintCreate { .. } => mint::Ended::cut_off().text()?,
             Job::Expire => {
                 let jobs = archive.index().expire_jobs().await?;
                 let now = archive.clock().now();
@@ -367,7 +369,7 @@ impl Worker {
     /// When recurring work is due again.
     fn again(&self, job: &Job) -> Option<Next> {
         let seconds = match job {
-            Job::Repack { .. } | Job::Export(_) => return None,
+            Job::Repack { .. } | Job::Export(_) | Job::MintCreate { .. } => return None,
             Job::SweepReplaced => pause_s(self.settings.replaced_grace_s, LONGEST_REPLACED_PAUSE_S),
             Job::SweepOrphans { .. } => pause_s(self.settings.orphan_age_s, LONGEST_ORPHAN_PAUSE_S),
             Job::Purge => PURGE_EVERY_S,

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use super::ingest_feed::Feed;
 pub use super::ingest_feed::{Expected, Input};
 use super::ingest_part::{Part, Staged};
+use super::ingest_whole::Whole;
 use super::{Archive, Place};
 use crate::auth::StoreGrant;
 use crate::dicom::conformance::{CANNOT_UNDERSTAND, Checked, OUT_OF_RESOURCES, Refusal, TOO_LONG};
@@ -70,7 +71,7 @@ impl Ingest {
 impl Archive {
     /// Begins to store into the facility of `grant` what a caller sends; the place is taken until all is sealed.
     pub fn ingest_at(&self, place: Place, grant: StoreGrant, options: Options) -> Ingest {
-        self.begin_ingest(Some(place), grant, options, None)
+        self.begin_ingest(Some(place), grant, options, (None, None))
     }
 
     /// The same for a caller who is told of each part while the others still come (MINT Z41).
@@ -81,20 +82,20 @@ impl Archive {
         options: Options,
         teller: Teller,
     ) -> Ingest {
-        self.begin_ingest(Some(place), grant, options, Some(teller))
+        self.begin_ingest(Some(place), grant, options, (Some(teller), None))
     }
 
     /// Begins to store into the facility of `grant`.
     pub fn ingest(&self, grant: StoreGrant, options: Options) -> Ingest {
-        self.begin_ingest(None, grant, options, None)
+        self.begin_ingest(None, grant, options, (None, None))
     }
 
-    fn begin_ingest(
+    pub(super) fn begin_ingest(
         &self,
         place: Option<Place>,
         grant: StoreGrant,
         options: Options,
-        teller: Option<Teller>,
+        (teller, whole): (Option<Teller>, Option<Whole>),
     ) -> Ingest {
         let (feed, queue) = Feed::new();
         let batch = Batch {
@@ -110,6 +111,7 @@ impl Archive {
             outcomes: Vec::new(),
             expected: HashMap::new(),
             teller,
+            whole,
         };
         Ingest {
             feed,
@@ -159,13 +161,19 @@ pub(super) struct Batch {
     /// What the parts in these slots have to be, of those whose outcome is not told yet.
     expected: HashMap<usize, Expected>,
     teller: Option<Teller>,
+    /// The study that is stored as a whole or not at all.
+    pub(super) whole: Option<Whole>,
 }
 
 impl Batch {
     async fn run(mut self, mut queue: mpsc::Receiver<Vec<Input>>) -> Result<Vec<StoreOutcome>> {
         let read = self.read(&mut queue).await;
         let sealed = match read {
-            Ok(()) => self.seal_from(0).await,
+            Ok(()) if self.is_given_up() => {
+                self.abandon().await;
+                Ok(())
+            }
+            Ok(()) => self.seal_all().await,
             Err(error) => Err(error),
         };
         self.settle_repeats();
@@ -218,6 +226,11 @@ impl Batch {
             Input::Expect(expected) => {
                 let slot = self.outcomes.len().saturating_sub(1);
                 self.expected.insert(slot, expected);
+            }
+            Input::Complete => {
+                if let Some(whole) = &mut self.whole {
+                    whole.is_complete = true;
+                }
             }
             Input::Seal => self.seal_from(0).await?,
             Input::Broken(text) => {
@@ -408,6 +421,11 @@ impl Batch {
         let foreseen = self.archive.index.foresee(&self.grant, candidate).await?;
         let settled = foreseen.and_then(|what| checked.settled(what));
         Ok(settled.map(Seen::Settled))
+    }
+
+    /// Whether a part repeats another of the request.
+    pub(super) fn has_repeats(&self) -> bool {
+        !self.repeats.is_empty()
     }
 
     /// Gives parts that repeat another the outcome of that one, where it has one.

@@ -53,6 +53,8 @@ pub enum Input {
     End,
     /// Between two parts: what is complete becomes durable now.
     Seal,
+    /// Everything was told: a study that is stored as a whole may be recorded.
+    Complete,
     /// The part, or what should have been one, is broken.
     Broken(String),
     /// The request is longer than it may be: the part, or what would have been one, is refused for it.

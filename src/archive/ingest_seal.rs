@@ -24,26 +24,38 @@ impl Batch {
         for (sealed, staged) in sealed.into_iter().zip(staged) {
             match sealed {
                 Ok(Some(sealed)) => {
-                    packs.push(new_pack(sealed, &staged, &self.options.base_url));
+                    packs.push(self.new_pack(sealed, &staged));
                     in_packs.push(staged);
                 }
                 Ok(None) => {}
                 Err(error) => failure = Some(error),
             }
         }
-        if !packs.is_empty() {
+        if let Some(whole) = &mut self.whole {
+            whole.keep(packs, in_packs);
+        } else if !packs.is_empty() {
             self.record(packs.into(), in_packs).await?;
         }
         failure.map_or(Ok(()), Err)
     }
 
+    /// Makes everything that is left durable, and settles the outcomes.
+    pub(super) async fn seal_all(&mut self) -> Result<()> {
+        self.seal_from(0).await?;
+        self.record_kept().await
+    }
+
     /// Makes the rows of durable packs durable and settles the outcomes.
-    async fn record(&mut self, packs: Arc<[NewPack]>, staged: Vec<Vec<Staged>>) -> Result<()> {
-        let recording = self
-            .archive
-            .index
-            .record_batch(&self.grant, Arc::clone(&packs));
-        let recorded = recording.await?;
+    pub(super) async fn record(
+        &mut self,
+        packs: Arc<[NewPack]>,
+        staged: Vec<Vec<Staged>>,
+    ) -> Result<()> {
+        let (index, all) = (&self.archive.index, Arc::clone(&packs));
+        let recorded = match &self.whole {
+            Some(whole) => index.record_whole(&self.grant, all, whole.new).await?,
+            None => index.record_batch(&self.grant, all).await?,
+        };
         for (pack, (recorded, staged)) in packs.iter().zip(recorded.iter().zip(staged)) {
             tracing::debug!(study = %pack.study, instances = pack.instances.len(), bytes = pack.byte_count, "sealed");
             if !is_in_use(recorded) {
@@ -62,7 +74,7 @@ impl Batch {
 
     /// Removes a pack that another request made superfluous between look-up and record. A failure leaves an orphan, which
     /// `kura verify` names.
-    async fn drop_orphan(&self, pack: &NewPack) {
+    pub(super) async fn drop_orphan(&self, pack: &NewPack) {
         for object in [&pack.object, &pack.metadata_object] {
             if let Err(error) = self.archive.vault.delete(object).await {
                 tracing::warn!(object, error = %error, "orphan left behind");
@@ -95,36 +107,38 @@ impl Batch {
         }
         Ok(())
     }
-}
 
-/// What the index is told of a sealed pack.
-fn new_pack(sealed: Sealed, staged: &[Staged], base_url: &str) -> NewPack {
-    let instances = sealed
-        .entries
-        .into_iter()
-        .zip(staged)
-        .map(|(entry, staged)| NewInstance {
-            series: entry.series,
-            instance: entry.instance,
-            sop_class: staged.sop_class.clone(),
-            transfer_syntax_uid: staged.transfer_syntax_uid.clone(),
-            class: staged.class,
-            attributes: staged.attributes.clone(),
-            digest: entry.digest,
-            range: entry.range,
-            meta: entry.meta,
-            frame_table: entry.frame_table,
-        });
-    NewPack {
-        pack_id: sealed.pack_id,
-        study: sealed.study,
-        object: sealed.object,
-        metadata_object: sealed.metadata_object,
-        byte_count: sealed.byte_count,
-        metadata_bytes: sealed.metadata_bytes,
-        digest: sealed.digest,
-        base_url: base_url.to_owned(),
-        instances: instances.collect(),
-        pieces: sealed.pieces,
+    /// What the index is told of a sealed pack.
+    fn new_pack(&self, sealed: Sealed, staged: &[Staged]) -> NewPack {
+        let first_items = self.whole.as_ref().map(|whole| &whole.first_items);
+        let instances = sealed
+            .entries
+            .into_iter()
+            .zip(staged)
+            .map(|(entry, staged)| NewInstance {
+                first_item: first_items.and_then(|all| all.get(&entry.instance).copied()),
+                series: entry.series,
+                instance: entry.instance,
+                sop_class: staged.sop_class.clone(),
+                transfer_syntax_uid: staged.transfer_syntax_uid.clone(),
+                class: staged.class,
+                attributes: staged.attributes.clone(),
+                digest: entry.digest,
+                range: entry.range,
+                meta: entry.meta,
+                frame_table: entry.frame_table,
+            });
+        NewPack {
+            pack_id: sealed.pack_id,
+            study: sealed.study,
+            object: sealed.object,
+            metadata_object: sealed.metadata_object,
+            byte_count: sealed.byte_count,
+            metadata_bytes: sealed.metadata_bytes,
+            digest: sealed.digest,
+            base_url: self.options.base_url.clone(),
+            instances: instances.collect(),
+            pieces: sealed.pieces,
+        }
     }
 }

@@ -13,6 +13,7 @@ pub mod ingest;
 mod ingest_feed;
 mod ingest_part;
 mod ingest_seal;
+mod ingest_whole;
 mod limits;
 pub mod metadata;
 pub mod mint;

@@ -28,6 +28,8 @@ pub struct NewInstance {
     pub meta: MetaPlace,
     /// How its frames are found; `None` where there is nothing to cut.
     pub frame_table: Option<Vec<u8>>,
+    /// The number of its first item, where it came with numbers (MINT U24).
+    pub first_item: Option<u32>,
 }
 
 /// A sealed pack: durable bytes that no row points at yet. One owner, one study.

@@ -32,6 +32,13 @@ pub enum Job {
     Expire,
     /// Write files of a facility into the operator's folder, for somebody who asked for it (X06).
     Export(Errand),
+    /// Say that a study that was being sent will not come any more: due once nobody goes on with it (MINT U12).
+    MintCreate {
+        /// The key of the job, by which it is asked after.
+        job: JobId,
+        /// The UUID that the study was to have.
+        study: StudyId,
+    },
 }
 
 /// An export that somebody asked for.
@@ -57,13 +64,14 @@ pub struct Pass {
 }
 
 /// The kinds, as rows and the interface name them.
-pub const KINDS: [&str; 6] = [
+pub const KINDS: [&str; 7] = [
     "repack",
     "sweep_replaced",
     "sweep_orphans",
     "purge",
     "expire",
     "export",
+    "mint_create",
 ];
 
 impl Job {
@@ -85,6 +93,7 @@ impl Job {
             Self::Purge => "purge",
             Self::Expire => "expire",
             Self::Export(_) => "export",
+            Self::MintCreate { .. } => "mint_create",
         }
     }
 
@@ -93,6 +102,7 @@ impl Job {
         match self {
             Self::Repack { study } => format!("repack:{study}"),
             Self::Export(errand) => format!("export:{}", errand.operation),
+            Self::MintCreate { job, .. } => format!("mint_create:{job}"),
             Self::SweepReplaced | Self::SweepOrphans { .. } | Self::Purge | Self::Expire => {
                 self.kind().to_owned()
             }
@@ -103,7 +113,7 @@ impl Job {
     pub fn is_recurring(&self) -> bool {
         match self {
             Self::SweepReplaced | Self::SweepOrphans { .. } | Self::Purge | Self::Expire => true,
-            Self::Repack { .. } | Self::Export(_) => false,
+            Self::Repack { .. } | Self::Export(_) | Self::MintCreate { .. } => false,
         }
     }
 
@@ -111,6 +121,7 @@ impl Job {
     pub fn id(&self) -> Option<JobId> {
         match self {
             Self::Export(errand) => Some(errand.operation),
+            Self::MintCreate { job, .. } => Some(*job),
             Self::Repack { .. }
             | Self::SweepReplaced
             | Self::SweepOrphans { .. }
@@ -126,7 +137,8 @@ impl Job {
                 let count = errand.resources.len();
                 format!("{{\"kind\":\"export\",\"resources\":{count}}}")
             }
-            Self::Repack { .. }
+            Self::MintCreate { .. }
+            | Self::Repack { .. }
             | Self::SweepReplaced
             | Self::SweepOrphans { .. }
             | Self::Purge
@@ -218,11 +230,15 @@ mod tests {
             scopes: "dicom.read".to_owned(),
             resources: vec!["1.2/1.3".to_owned()],
         });
+        let create = Job::MintCreate {
+            job: JobId(Uuid::from_u128(7)),
+            study: StudyId(Uuid::from_u128(8)),
+        };
         assert_eq!(export.id(), Some(JobId(Uuid::from_u128(6))));
         assert_eq!(export.shown(), r#"{"kind":"export","resources":1}"#);
         for job in Job::recurring()
             .into_iter()
-            .chain([repack, under_way, export])
+            .chain([repack, under_way, export, create])
         {
             assert_eq!(Job::parse(&job.payload()), Some(job.clone()));
             assert!(KINDS.contains(&job.kind()));

@@ -3,6 +3,7 @@
 //! `number` gives the numbers when a study is first read, `layout` knows how long each item is, `list` what is asked for, `read`
 //! gives the bytes.
 
+pub mod create;
 pub mod document;
 pub mod kept;
 pub mod layout;

@@ -122,6 +122,7 @@ fn instance(footer: &Footer, at: usize, head: &[u8]) -> Result<NewInstance> {
         range: entry.range.clone(),
         meta: entry.meta.clone(),
         frame_table: entry.frame_table.clone(),
+        first_item: None,
     })
 }
 

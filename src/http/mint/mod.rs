@@ -8,6 +8,7 @@ mod changelog;
 pub mod exact;
 mod framing;
 mod items;
+mod jobs;
 mod metadata;
 mod paths;
 mod root;
@@ -33,6 +34,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(changelog::of_archive)
         .service(types::list)
         .service(types::dictionary)
+        .service(jobs::create)
+        .service(jobs::status)
         .service(study::root)
         .service(study::delete)
         .service(changelog::of_study)

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::dicom::mint::TYPE;
 use crate::error::{Error, Result};
 use crate::http::urls::ends_in_slash;
-use crate::model::StudyId;
+use crate::model::{JobId, StudyId};
 
 /// `{uuid}`.
 #[derive(Debug, Deserialize)]
@@ -19,6 +19,19 @@ impl StudyNames {
     /// The study, if it can be named so.
     pub(super) fn study(&self) -> Result<StudyId> {
         study(&self.uuid)
+    }
+}
+
+/// `{job}`.
+#[derive(Debug, Deserialize)]
+pub(super) struct JobNames {
+    job: String,
+}
+
+impl JobNames {
+    /// The job, if it can be named so.
+    pub(super) fn job(&self) -> Result<JobId> {
+        study(&self.job).map(|StudyId(id)| JobId(id))
     }
 }
 

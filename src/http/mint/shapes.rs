@@ -70,6 +70,14 @@ pub struct ChangeParams {
     change: String,
 }
 
+/// Names a job.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct JobParams {
+    /// UUID of the job, as the answer that began it told it.
+    job: String,
+}
+
 /// Names items.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Path)]

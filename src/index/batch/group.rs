@@ -18,8 +18,9 @@ use tracing::{Instrument as _, Span, debug};
 
 use super::Batch;
 use crate::auth::StoreGrant;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::index::connect;
+use crate::index::mint::{NewStudy, conclude};
 use crate::index::record::{NewPack, Recorded};
 use crate::index::row::was_overtaken;
 use crate::index::statistics::{self, Growth};
@@ -48,6 +49,8 @@ type Outcomes = Vec<Vec<Recorded>>;
 struct Waiting {
     grant: StoreGrant,
     packs: Arc<[NewPack]>,
+    /// The study that they are, if it is to be made as a whole or not at all.
+    whole: Option<NewStudy>,
     answer: oneshot::Sender<Result<Outcomes>>,
     /// Where it is traced.
     span: Span,
@@ -56,6 +59,23 @@ struct Waiting {
 impl Waiting {
     fn instances(&self) -> usize {
         self.packs.iter().map(|pack| pack.instances.len()).sum()
+    }
+
+    /// Refuses a study that was not made as a whole, and ends the job of one that was.
+    async fn conclude(
+        &self,
+        tx: &sea_orm::DatabaseTransaction,
+        outcomes: &Outcomes,
+        clock: &Clock,
+    ) -> Result<()> {
+        let (Some(whole), Some(first)) = (&self.whole, self.packs.first()) else {
+            return Ok(());
+        };
+        if outcomes.iter().flatten().any(|one| *one != Recorded::New) {
+            return Err(Error::new(Kind::Conflict, "some of it was there before"));
+        }
+        let study = (&self.grant, &first.study);
+        conclude(tx, whole, study, (self.instances(), clock.now())).await
     }
 
     /// The studies that it touches.
@@ -117,11 +137,13 @@ impl Recorder {
         &self,
         grant: StoreGrant,
         packs: Arc<[NewPack]>,
+        whole: Option<NewStudy>,
     ) -> Result<Outcomes> {
         let (answer, recorded) = oneshot::channel();
         let waiting = Waiting {
             grant,
             packs,
+            whole,
             answer,
             span: Span::current(),
         };
@@ -264,6 +286,7 @@ impl Book {
             let mut recorded = batch.record(&packs).await?.into_iter();
             for at in members {
                 outcomes[at] = recorded.by_ref().take(group[at].packs.len()).collect();
+                group[at].conclude(tx, &outcomes[at], &self.clock).await?;
             }
         }
         Ok(outcomes)
@@ -280,6 +303,7 @@ mod tests {
         Waiting {
             grant: grant_of("F001"),
             packs: [pack(study, instances.collect())].into(),
+            whole: None,
             answer: oneshot::channel().0,
             span: Span::none(),
         }

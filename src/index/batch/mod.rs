@@ -14,7 +14,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction};
 
 use super::jobs::{Again, enqueue, repack};
 use super::kept::{count_studies, recount};
-use super::mint::{NewChange, note};
+use super::mint::{NewChange, NewStudy, note};
 use super::record::{NewInstance, NewPack, Recorded};
 use super::relocate::is_half_dead;
 use super::row::failed;
@@ -98,7 +98,23 @@ impl Index {
         grant: &StoreGrant,
         packs: impl Into<Arc<[NewPack]>>,
     ) -> Result<Vec<Vec<Recorded>>> {
-        self.recorder.record(grant.clone(), packs.into()).await
+        let packs = packs.into();
+        self.recorder.record(grant.clone(), packs, None).await
+    }
+
+    /// As [`Index::record_batch`] for the packs of one study that is `new`: its job ends in the same transaction, and nothing at
+    /// all is recorded where something of the study was there before.
+    ///
+    /// # Errors
+    /// As [`Index::record_batch`]; `Kind::Conflict` too if the study was there or its job was given up.
+    pub async fn record_whole(
+        &self,
+        grant: &StoreGrant,
+        packs: impl Into<Arc<[NewPack]>>,
+        new: NewStudy,
+    ) -> Result<Vec<Vec<Recorded>>> {
+        let packs = packs.into();
+        self.recorder.record(grant.clone(), packs, Some(new)).await
     }
 
     /// What would become of an object by what the caller's facility holds under its UID; `None` if nothing lies there.

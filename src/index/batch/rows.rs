@@ -285,6 +285,7 @@ impl Batch<'_> {
                 i64::from(json.end.saturating_sub(json.start)).into(),
             ),
             ("frame_table", new.frame_table.clone().into()),
+            ("first_item", new.first_item.map(i64::from).into()),
             ("study_version", study.version.into()),
             ("instance_version", 1_i32.into()),
             ("stored_at", self.now.0.into()),

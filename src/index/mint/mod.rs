@@ -3,12 +3,15 @@
 //! A study's UUID is the key of its row. MINT counts versions from 0, the rows count them from 1.
 
 mod changes;
+mod create;
 mod numbers;
 mod search;
 mod study;
 
 pub use changes::{Log, Order};
 pub(super) use changes::{NewChange, note};
+pub(super) use create::conclude;
+pub use create::{Ended, Existing, NewStudy};
 pub use numbers::{Counted, Uncounted};
 pub use search::{Hits, Wanted};
 pub use study::MintStudy;

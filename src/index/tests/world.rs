@@ -194,6 +194,7 @@ pub(crate) fn instance(uid: &str) -> Instance {
             json: 3..9,
         },
         frame_table: Some(vec![1, 2, 3]),
+        first_item: None,
     })
 }
 
