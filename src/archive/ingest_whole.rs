@@ -58,9 +58,7 @@ impl Batch {
     /// Whether nothing of what was told may be recorded.
     pub(super) fn is_given_up(&self) -> bool {
         self.whole.as_ref().is_some_and(|whole| {
-            !whole.is_complete
-                || self.has_repeats()
-                || self.outcomes.iter().any(Option::is_some)
+            !whole.is_complete || self.has_repeats() || self.outcomes.iter().any(Option::is_some)
         })
     }
 
@@ -69,7 +67,10 @@ impl Batch {
         for open in self.open.drain(..) {
             open.writer.abort().await;
         }
-        let kept = self.whole.as_mut().map(|whole| std::mem::take(&mut whole.packs));
+        let kept = self
+            .whole
+            .as_mut()
+            .map(|whole| std::mem::take(&mut whole.packs));
         for pack in kept.unwrap_or_default() {
             self.drop_orphan(&pack).await;
         }

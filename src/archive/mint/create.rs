@@ -117,13 +117,18 @@ impl Creation {
     }
 
     /// An item begins (MINT U02).
-    pub fn start_item(&mut self, number: u32) {
+    ///
+    /// # Errors
+    /// `Kind::Invalid` for a number that came before (MINT X16).
+    pub fn start_item(&mut self, number: u32) -> Result<()> {
+        if self.items.contains_key(&number) {
+            return Err(Error::invalid(format!("binary item {number} came twice")));
+        }
         if number > MAX_NUMBER {
             self.fail(unprocessable("the number of a binary item is beyond 2^31"));
-        } else if self.items.contains_key(&number) {
-            self.fail(unprocessable(format!("binary item {number} came twice")));
         }
         self.arriving = Arriving::Item(number, self.spool.byte_count());
+        Ok(())
     }
 
     /// Bytes of what has begun.
@@ -207,7 +212,9 @@ impl Creation {
         check.finish(&lens)?;
         let uid = StudyUid::parse(&study.facts.study_instance_uid)
             .map_err(|_| unprocessable("the studyInstanceUID is no UID"))?;
-        let next_item = lens.last_key_value().map_or(0, |(last, _)| last.saturating_add(1));
+        let next_item = lens
+            .last_key_value()
+            .map_or(0, |(last, _)| last.saturating_add(1));
         let new = NewStudy {
             job: self.job,
             next_item,
@@ -219,7 +226,9 @@ impl Creation {
         let whole = (new, first_items(&study));
         let grant = self.grant.clone();
         let mut ingest = self.archive.ingest_whole(place, grant, options, whole);
-        let sent = self.send(Arc::new(study), Arc::new(lens), &mut ingest).await;
+        let sent = self
+            .send(Arc::new(study), Arc::new(lens), &mut ingest)
+            .await;
         let outcomes = ingest.finish().await;
         let count = sent?;
         let existing = self.archive.index.existing(&self.grant, &uid).await?;
@@ -306,7 +315,10 @@ fn file(
     let found = |series: &Series| series.instances.get(instance).cloned();
     let of = study.series.get(series);
     let (Some(series), Some(instance)) = (of, of.and_then(found)) else {
-        return Err(Error::new(Kind::Internal, "an instance is not in its study"));
+        return Err(Error::new(
+            Kind::Internal,
+            "an instance is not in its study",
+        ));
     };
     let above = [
         study.attributes.as_slice(),
@@ -351,7 +363,9 @@ fn judge(outcomes: &[StoreOutcome], count: u64) -> Result<()> {
         } = outcome
         {
             let uid = sop_instance.as_ref().map_or("", |uid| uid.as_str());
-            return Err(unprocessable(format!("instance {uid} is not taken: {text}")));
+            return Err(unprocessable(format!(
+                "instance {uid} is not taken: {text}"
+            )));
         }
     }
     if u64::try_from(outcomes.len()) != Ok(count) {

@@ -81,7 +81,12 @@ impl Index {
     ///
     /// # Errors
     /// `Kind::Unavailable` if the database is away.
-    pub async fn begin_creation(&self, grant: &StoreGrant, job: JobId, study: StudyId) -> Result<()> {
+    pub async fn begin_creation(
+        &self,
+        grant: &StoreGrant,
+        job: JobId,
+        study: StudyId,
+    ) -> Result<()> {
         let next = Next {
             job: Job::MintCreate { job, study },
             due_at: self.hold_until(),

@@ -150,7 +150,13 @@ impl Index {
         let id = study.at.study;
         let row = tx.query_one(&hold(id)).await.map_err(failed)?;
         let row = row.ok_or_else(Error::not_found)?;
-        let (version, next): (i32, i32) = (get(&row, "study_version")?, get(&row, "next_item")?);
+        let (version, mut next): (i32, i32) =
+            (get(&row, "study_version")?, get(&row, "next_item")?);
+        let is_first = get::<Option<i32>>(&row, "numbered_version")?.is_none();
+        if is_first && next > 0 && are_crossed(&tx, id, next).await? {
+            take_numbers(&tx, id).await?;
+            next = 0;
+        }
         let Some(total) = unnumbered(&tx, id).await? else {
             return Ok(false);
         };
@@ -179,7 +185,7 @@ impl Index {
 /// The row of a study, to be held until the transaction ends.
 fn hold(study: StudyId) -> SelectStatement {
     Query::select()
-        .columns(["study_version", "next_item"])
+        .columns(["study_version", "next_item", "numbered_version"])
         .from("study")
         .and_where(Expr::col("study_id").eq(study.0))
         .lock_exclusive()
@@ -190,7 +196,7 @@ fn hold(study: StudyId) -> SelectStatement {
 async fn unnumbered(tx: &DatabaseTransaction, study: StudyId) -> Result<Option<i64>> {
     let sum = Query::select()
         .expr_as(
-            Expr::cust("CAST(COALESCE(SUM(item_count), 0) AS BIGINT)"),
+            Expr::cust("CAST(COALESCE(SUM(CASE WHEN first_item IS NULL THEN item_count END), 0) AS BIGINT)"),
             "items",
         )
         .expr_as(Expr::cust("COUNT(*)"), "instances")
@@ -198,12 +204,44 @@ async fn unnumbered(tx: &DatabaseTransaction, study: StudyId) -> Result<Option<i
         .from("instance")
         .and_where(Expr::col("study_id").eq(study.0))
         .and_where(Expr::col("state").eq("live"))
-        .and_where(Expr::col("first_item").is_null())
         .take();
     let row = tx.query_one(&sum).await.map_err(failed)?;
     let row = row.ok_or_else(|| Error::new(Kind::Internal, "a sum has no row"))?;
     let (all, counted): (i64, i64) = (get(&row, "instances")?, get(&row, "counted")?);
     Ok((all == counted).then_some(get(&row, "items")?))
+}
+
+/// Whether numbers that came with a study (MINT U24) do not fit what was counted, since its document made items of other values.
+async fn are_crossed(tx: &DatabaseTransaction, study: StudyId, next: i32) -> Result<bool> {
+    let backend = tx.get_database_backend();
+    let [first, second] = if backend == DbBackend::Sqlite {
+        ["?1", "?2"]
+    } else {
+        ["$1", "$2"]
+    };
+    let sql = format!(
+        "SELECT COUNT(*) AS crossed FROM (SELECT first_item + item_count AS past, \
+             LEAD(first_item) OVER (ORDER BY first_item) AS upcoming FROM instance \
+             WHERE study_id = {first} AND state = 'live' AND first_item IS NOT NULL AND item_count > 0) n \
+         WHERE n.past > COALESCE(n.upcoming, {second})"
+    );
+    let values: [Value; 2] = [study.0.into(), next.into()];
+    let select = Statement::from_sql_and_values(backend, sql, values);
+    let row = tx.query_one_raw(select).await.map_err(failed)?;
+    let row = row.ok_or_else(|| Error::new(Kind::Internal, "a count has no row"))?;
+    Ok(get::<i64>(&row, "crossed")? > 0)
+}
+
+/// Takes the numbers that came with a study from its items again.
+async fn take_numbers(tx: &DatabaseTransaction, study: StudyId) -> Result<()> {
+    let update = Query::update()
+        .table("instance")
+        .value("first_item", None::<i32>)
+        .and_where(Expr::col("study_id").eq(study.0))
+        .and_where(Expr::col("first_item").is_not_null())
+        .take();
+    tx.execute(&update).await.map_err(failed)?;
+    Ok(())
 }
 
 /// One statement for all instances: what stands before each in the order of the study is the sum over those before it.

@@ -3,6 +3,9 @@
 mod attributes;
 mod changelog;
 mod corpus;
+mod create;
+mod create_crash;
+mod create_refused;
 mod exact;
 mod exact_broken;
 mod exact_corpus;
