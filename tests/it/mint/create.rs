@@ -93,12 +93,12 @@ pub fn made(job: &Answer) -> String {
     values(job, "studyUUID").remove(0)
 }
 
-/// The document without what only answers have: the version, and who wrote a file that nobody had written (MINT P02).
+/// The document without what only answers have: the version, and what every file has of its own (MINT P02).
 fn plain(bytes: &[u8], form: Form) -> Study {
     let mut study = form.study(bytes).unwrap();
     study.facts.version = None;
     for series in &mut study.series {
-        let ours = |tag: kura::model::Tag| tag.0 == 2 && matches!(tag.1, 0x12 | 0x13);
+        let ours = |tag: kura::model::Tag| tag.0 == 2 && matches!(tag.1, 1 | 0x12 | 0x13);
         series.normalized.retain(|attribute| !ours(attribute.tag));
         for instance in &mut series.instances {
             instance.attributes.retain(|attribute| !ours(attribute.tag));
