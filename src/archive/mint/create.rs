@@ -17,7 +17,7 @@ use crate::auth::StoreGrant;
 use crate::dicom::mint::Form;
 use crate::dicom::mint::check::{Check, Purpose};
 use crate::dicom::mint::compose::{Piece, compose};
-use crate::dicom::mint::document::{Instance, MAX_NUMBER, Series, Study};
+use crate::dicom::mint::document::{Attribute, Instance, MAX_NUMBER, Series, Study};
 use crate::dicom::store_response::StoreOutcome;
 use crate::error::{Error, Kind, Result, causes};
 use crate::index::mint::{Ended, Existing, NewStudy};
@@ -157,7 +157,6 @@ impl Creation {
     pub async fn end(&mut self) {
         let arrived = std::mem::replace(&mut self.arriving, Arriving::Nothing);
         match arrived {
-            Arriving::Nothing => {}
             Arriving::Document(written) if self.failed.is_none() => {
                 let document = std::mem::take(&mut self.document);
                 let reading = self.archive.compute(move || read(written, &document));
@@ -166,7 +165,7 @@ impl Creation {
                     Err(error) => self.fail(error),
                 }
             }
-            Arriving::Document(_) => {}
+            Arriving::Nothing | Arriving::Document(_) => {}
             Arriving::Item(number, start) => {
                 self.items.insert(number, start..self.spool.byte_count());
             }
@@ -343,7 +342,7 @@ fn first_items(study: &Study) -> HashMap<SopInstanceUid, u32> {
 fn first_item(instance: &Instance) -> Option<u32> {
     let mut attributes: Vec<_> = instance.attributes.iter().collect();
     attributes.sort_by_key(|attribute| (attribute.tag.0, attribute.tag.1));
-    let mut bulks = attributes.into_iter().flat_map(|it| it.bulks());
+    let mut bulks = attributes.into_iter().flat_map(Attribute::bulks);
     let first = bulks.next()?;
     let mut next = first.item.checked_add(first.frames)?;
     for bulk in bulks {
@@ -387,12 +386,10 @@ fn beside(existing: Option<Existing>, error: Error) -> Error {
 
 /// What a job says about why it failed: what is wrong with the request, and nothing about the server.
 fn reason(error: &Error) -> String {
-    match error.kind() {
-        Kind::Internal | Kind::Unavailable => {
-            "the server could not store it; send it again later".to_owned()
-        }
-        _ => error.detail().to_owned(),
+    if matches!(error.kind(), Kind::Internal | Kind::Unavailable) {
+        return "the server could not store it; send it again later".to_owned();
     }
+    error.detail().to_owned()
 }
 
 fn unprocessable(detail: impl Into<std::borrow::Cow<'static, str>>) -> Error {

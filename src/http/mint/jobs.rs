@@ -123,13 +123,13 @@ async fn receive(
             }
             Event::Data(bytes) => creation.data(&bytes).await,
             Event::PartEnd => creation.end().await,
-            Event::NeedMore => match body.next().await? {
-                Some(chunk) => reader.push(chunk),
-                None => {
+            Event::NeedMore => {
+                let Some(chunk) = body.next().await? else {
                     reader.finish()?;
                     break;
-                }
-            },
+                };
+                reader.push(chunk);
+            }
             Event::End => {
                 // What follows the last boundary.
                 while body.next().await?.is_some() {}
@@ -180,20 +180,24 @@ fn written(file_name: &str, content_type: Option<&str>) -> Option<Written> {
         Some(name) => (name, true),
         None => (name.as_str(), false),
     };
-    let form = if name.ends_with(".xml") {
+    let form = match name.rsplit_once('.') {
+        Some((_, "xml")) => Form::Xml,
+        Some((_, "gpb")) => Form::Protobuf,
+        Some(_) | None => return by_type(content_type?),
+    };
+    Some(Written { form, is_packed })
+}
+
+fn by_type(content_type: &str) -> Option<Written> {
+    let of = MediaType::parse(content_type)?;
+    let form = if of.is("text", "xml") {
         Form::Xml
-    } else if name.ends_with(".gpb") {
+    } else if of.is("application", "octet-stream") {
         Form::Protobuf
     } else {
-        let of = content_type.and_then(MediaType::parse)?;
-        let form = match (of.main.as_str(), of.sub.as_str()) {
-            ("text", "xml") => Form::Xml,
-            ("application", "octet-stream") => Form::Protobuf,
-            _ => return None,
-        };
-        let is_packed = false;
-        return Some(Written { form, is_packed });
+        return None;
     };
+    let is_packed = false;
     Some(Written { form, is_packed })
 }
 

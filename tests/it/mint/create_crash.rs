@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 
 use super::create::{DOCUMENT, document, form, form_type, items};
 use super::create_refused::ended;
@@ -38,26 +39,25 @@ async fn mint_u10_u11_u12_a_study_is_whole_or_not_there_after_every_kill() {
     let data = Server::fresh();
     let mut server = life(&data);
     let token = server.reader("F001");
-    let mut number = 1;
-    for _ in 0..KILLS {
-        let after = Duration::from_millis(random.next(300));
-        let sending = async {
-            loop {
-                let request = server
-                    .client
-                    .post(format!("{}/mint/jobs/createstudy", server.base));
-                let request = request
-                    .bearer_auth(&token)
-                    .header("content-type", form_type());
+    for round in 0..KILLS {
+        let request = server
+            .client
+            .post(format!("{}/mint/jobs/createstudy", server.base))
+            .bearer_auth(&token)
+            .header("content-type", form_type());
+        let mut sending = JoinSet::new();
+        sending.spawn(async move {
+            // No more than one page of jobs lists in the end.
+            for number in round * 1000..round * 1000 + 9 {
+                let request = request.try_clone().unwrap();
                 if request.body(body(number)).send().await.is_err() {
                     return;
                 }
-                number += 1;
             }
-        };
-        drop(tokio::time::timeout(after, sending).await);
-        number += 1;
+        });
+        tokio::time::sleep(Duration::from_millis(random.next(150))).await;
         server.kill();
+        sending.join_all().await;
         server = life(&data);
     }
     let jobs = ended(&server, &token, 2).await;

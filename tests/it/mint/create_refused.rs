@@ -156,7 +156,7 @@ async fn mint_u07_u12_an_upload_that_breaks_off_leaves_nothing() {
         drop(line);
     }
     let jobs = ended(&server, &token, 3).await;
-    assert!(jobs.iter().all(|job| reason(job) != ""));
+    assert!(jobs.iter().all(|job| !reason(job).is_empty()));
     assert_nothing(&server, &token).await;
 }
 
