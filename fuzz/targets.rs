@@ -7,6 +7,8 @@ use kura::dicom::charset::Charset;
 use kura::dicom::codec::{self, Photometric, PixelFormat, Samples};
 use kura::dicom::collect::Collector;
 use kura::dicom::frames::FrameTable;
+use kura::dicom::mint::Form;
+use kura::dicom::mint::compose::compose;
 use kura::dicom::query::Query;
 use kura::dicom::query::metadata::MetadataQuery;
 use kura::dicom::render::{
@@ -41,6 +43,8 @@ pub const ALL: &[(&str, Target)] = &[
     ("query", query),
     ("codec", codec),
     ("picture", picture),
+    ("mint_xml", mint_xml),
+    ("mint_gpb", mint_gpb),
 ];
 
 /// A file as it is stored: scanned, judged, indexed, its head written and read again. The first byte says how it is cut.
@@ -500,5 +504,31 @@ fn file(picture: &Picture) {
     assert_eq!(picture.samples.len(), pixels * picture.channels());
     for kind in [PictureType::Png, PictureType::Jpeg(50)] {
         assert!(encode(picture, None, kind).is_ok(), "it cannot be written");
+    }
+}
+
+/// A study as a MINT document in XML.
+pub fn mint_xml(data: &[u8]) {
+    mint(data, Form::Xml);
+}
+
+/// A study as a MINT document in protobuf.
+pub fn mint_gpb(data: &[u8]) {
+    mint(data, Form::Protobuf);
+}
+
+/// What is read comes back from the form it came in, and its instances become files or are refused.
+fn mint(data: &[u8], form: Form) {
+    let Ok(study) = form.study(data) else {
+        return;
+    };
+    let again = form.study(form.document(&study).as_slice());
+    assert_eq!(again.ok().as_ref(), Some(&study), "it does not come back");
+    drop(Form::Xml.document(&study));
+    for series in &study.series {
+        for instance in &series.instances {
+            let above: [&[_]; 3] = [&study.attributes, &series.attributes, &series.normalized];
+            let _file = compose(&above, instance, &|item| Some(u64::from(item % 300)));
+        }
     }
 }

@@ -17,6 +17,7 @@ mod corpus_bytes;
 mod corpus_frames;
 mod corpus_load;
 mod corpus_metadata;
+mod corpus_mint;
 mod corpus_pictures;
 mod counted;
 mod crash;

@@ -23,11 +23,11 @@ use encoding_rs::{WINDOWS_874_INIT, WINDOWS_1252_INIT, WINDOWS_1254_INIT};
 use super::{Decoded, is_single_valued};
 use crate::model::VR;
 
-const ESC: u8 = 0x1B;
+pub(super) const ESC: u8 = 0x1B;
 
 /// What G0 may hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum G0 {
+pub(super) enum G0 {
     #[default]
     Ascii,
     /// JIS X 0201: ASCII but for the yen sign and the overline.
@@ -38,7 +38,7 @@ enum G0 {
 
 /// What G1 may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum G1 {
+pub(super) enum G1 {
     /// One byte a character.
     Single(&'static Encoding),
     /// Half-width katakana of JIS X 0201.
@@ -48,8 +48,8 @@ enum G1 {
 }
 
 /// A set that is designated to its half of the code table.
-#[derive(Clone, Copy, Debug)]
-enum Half {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Half {
     Low(G0),
     High(G1),
 }
@@ -60,15 +60,15 @@ pub(super) struct Set {
     /// Its ISO registration number, the end of its defined term.
     number: u16,
     /// The escape sequence that designates it, without ESC.
-    escape: &'static [u8],
-    half: Half,
+    pub(super) escape: &'static [u8],
+    pub(super) half: Half,
 }
 
 /// Which sets are in force.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Designated {
-    g0: G0,
-    g1: Option<G1>,
+    pub(super) g0: G0,
+    pub(super) g1: Option<G1>,
 }
 
 const fn low(number: u16, escape: &'static [u8], set: G0) -> Set {
@@ -252,7 +252,7 @@ fn high_half(byte: u8, after: &[u8], set: Option<G1>, run: &mut Run) -> usize {
 }
 
 /// Whether the first set is in force again after a byte (PS3.5 6.1.2.5.3).
-fn is_delimiter(byte: u8, vr: VR) -> bool {
+pub(super) fn is_delimiter(byte: u8, vr: VR) -> bool {
     match byte {
         b'\\' => !is_single_valued(vr),
         b'^' | b'=' => vr == VR::PN,

@@ -9,7 +9,10 @@
     clippy::as_conversions
 )]
 
+mod encode;
 mod iso2022;
+
+pub use encode::Encoder;
 
 use encoding_rs::GB18030;
 

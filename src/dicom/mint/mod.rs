@@ -4,6 +4,8 @@
 //! dictionary with the two lists of [`levels`] that say which attribute is a study's and which a series'.
 
 pub mod answers;
+pub mod check;
+pub mod compose;
 pub mod document;
 mod form;
 pub mod gpb;
@@ -18,6 +20,7 @@ mod tags;
 #[cfg(test)]
 mod tests;
 pub mod types;
+pub mod update;
 pub mod xml;
 
 pub use form::Form;
