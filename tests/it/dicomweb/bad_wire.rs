@@ -405,11 +405,11 @@ async fn s08_s19_request_lines_of_every_kind_are_refused_without_harm() {
 async fn a_hundred_half_requests_do_not_stop_the_next_one() {
     let mut server = Server::start();
     let (token, other) = (server.reader("F001"), server.reader("F002"));
-    let begun = store(&token, "Content-Length: 1000000\r\n");
+    let head = store(&token, "Content-Length: 1000000\r\n");
     let begin = |n: usize| {
         let mut stream = connect(&server);
         let half = part(&instance(&format!("1.2.9.{n}")).file());
-        let sent = stream.write_all(&[begun.as_bytes(), &half[..500]].concat());
+        let sent = stream.write_all(&[head.as_bytes(), &half[..500]].concat());
         sent.unwrap();
         stream
     };
