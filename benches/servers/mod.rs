@@ -6,6 +6,7 @@ mod contender;
 pub(crate) mod ct;
 mod fair;
 mod load;
+mod mint;
 mod read;
 mod render;
 mod report;
@@ -69,11 +70,12 @@ pub(crate) async fn run(words: &[&str]) -> bool {
         rounds: number("rounds=").unwrap_or(ROUNDS),
         studies: number("studies=").unwrap_or(STUDIES),
     };
-    let needs_study = ["store", "metadata", "retrieve", "frames"];
+    let needs_study = ["store", "metadata", "retrieve", "frames", "mint"];
     if needs_study.iter().any(|work| wants(work)) {
         store::large(&mut bench).await;
         read::study(&mut bench).await;
         read::frames(&mut bench).await;
+        mint::study(&mut bench).await;
     }
     if wants("store") {
         store::tens(&mut bench).await;
@@ -100,4 +102,10 @@ pub(crate) async fn run(words: &[&str]) -> bool {
 fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]
+}
+
+/// A count in thousands.
+#[expect(clippy::cast_precision_loss, reason = "less than 2^52")]
+fn thousands(count: u64) -> f64 {
+    count as f64 / 1e3
 }

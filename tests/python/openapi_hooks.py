@@ -1,4 +1,7 @@
-"""What schemathesis does not know by itself: how a body of multipart/related is put together."""
+"""What schemathesis does not know by itself: how a body of multipart/related or a tar file is put together."""
+
+import io
+import tarfile
 
 import schemathesis
 
@@ -24,3 +27,14 @@ for root in ("application/dicom", "application/dicom+json", "application/dicom+x
 @schemathesis.serializer("application/dicom", "application/dicom+xml")
 def file(ctx, value):
     return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
+
+
+@schemathesis.serializer("application/x-tar")
+def tar(ctx, value):
+    data = value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        entry = tarfile.TarInfo("manifest.json")
+        entry.size = len(data)
+        archive.addfile(entry, io.BytesIO(data))
+    return made.getvalue()

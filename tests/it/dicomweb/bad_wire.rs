@@ -399,23 +399,25 @@ async fn s08_s19_request_lines_of_every_kind_are_refused_without_harm() {
     holds_only(&mut server, &token, &[1], "request lines").await;
 }
 
-/// Idle and slow connections do not keep others from being served.
+/// Idle and slow connections do not keep others from being served: neither those of the same facility, as far as its places
+/// go, nor any number of them another one.
 #[tokio::test]
 async fn a_hundred_half_requests_do_not_stop_the_next_one() {
     let mut server = Server::start();
-    let token = server.reader("F001");
-    let begun = store(&token, "Content-Length: 1000000\r\n");
-    let open: Vec<TcpStream> = (0..100)
-        .map(|n| {
-            let mut stream = connect(&server);
-            let half = part(&instance(&format!("1.2.9.{n}")).file());
-            stream
-                .write_all(&[begun.as_bytes(), &half[..500]].concat())
-                .unwrap();
-            stream
-        })
-        .collect();
+    let (token, other) = (server.reader("F001"), server.reader("F002"));
+    let head = store(&token, "Content-Length: 1000000\r\n");
+    let begin = |n: usize| {
+        let mut stream = connect(&server);
+        let half = part(&instance(&format!("1.2.9.{n}")).file());
+        let sent = stream.write_all(&[head.as_bytes(), &half[..500]].concat());
+        sent.unwrap();
+        stream
+    };
+    let mut open: Vec<TcpStream> = (0..60).map(begin).collect();
     server.stored(&token, &[good(1)]).await;
+    open.extend((60..100).map(begin));
+    let theirs = instance("1.2.8").file();
+    server.stored(&other, &[&theirs]).await;
     holds_only(&mut server, &token, &[1], "while they are open").await;
     drop(open);
     holds_only(&mut server, &token, &[1], "after they are gone").await;

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
 use super::receive::{Lines, Upload};
+use super::shapes::BodyRefused;
 use super::{TAR, media_type};
 use crate::archive::Place;
 use crate::auth::{DicomWrite, StoreGrant};
@@ -66,7 +67,7 @@ pub(in crate::http) async fn admit(
     ),
     responses(
         (status = 200, content_type = "application/x-ndjson", body = String, description = "A line for each object, then the receipt, or why there is none"),
-        Refused
+        Refused, BodyRefused
     ),
     security(("bearer" = []))
 )]

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::MANIFEST_BYTES;
 use super::manifest::{Announced, Manifest};
-use super::shapes::ExactManifest;
+use super::shapes::{BodyRefused, ExactManifest};
 use crate::archive::Archive;
 use crate::auth::{DicomWrite, StoreGrant};
 use crate::error::Result;
@@ -49,7 +49,7 @@ struct Conflict {
 /// Offer objects: which of them are to be sent.
 #[utoipa::path(
     tag = "MINT", operation_id = "offerExact", request_body(content = ExactManifest<'_>),
-    responses((status = 200, body = Offer, description = "What of it is wanted"), Refused),
+    responses((status = 200, body = Offer, description = "What of it is wanted"), Refused, BodyRefused),
     security(("bearer" = []))
 )]
 #[post("/exact/offers")]

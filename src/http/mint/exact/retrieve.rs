@@ -7,7 +7,7 @@ use actix_web::http::header::{ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_ENCODI
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 
 use super::layout::Layout;
-use super::shapes::{ExactNames, NamedParams, TarFile};
+use super::shapes::{BodyRefused, ExactNames, NamedParams, TarFile};
 use super::{TAR, manifest, packed};
 use crate::auth::{Access, DicomRead, OfObject};
 use crate::dicom::query::decode::pairs;
@@ -44,7 +44,7 @@ pub(crate) async fn retrieve(
 /// Retrieve those of the stored objects of a study that the body names.
 #[utoipa::path(
     tag = "MINT", operation_id = "retrieveExactNamed", params(StudyParams),
-    request_body(content = ExactNames), responses(TarFile, Refused), security(("bearer" = []))
+    request_body(content = ExactNames), responses(TarFile, Refused, BodyRefused), security(("bearer" = []))
 )]
 #[post("/studies/{uuid}/exact")]
 pub(crate) async fn retrieve_named(

@@ -10,6 +10,7 @@ use utoipa::{IntoParams, IntoResponses, ToSchema};
 
 use super::manifest::Line;
 use crate::http::dicomweb::shapes::Binary;
+use crate::http::problem::Problem;
 
 /// Names objects.
 #[derive(Debug, IntoParams)]
@@ -53,4 +54,18 @@ pub(super) struct ExactManifest<'a> {
     study_instance_uid: String,
     /// The objects.
     objects: Vec<Line<'a>>,
+}
+
+/// How a body may be refused.
+#[derive(Debug, IntoResponses)]
+pub(super) enum BodyRefused {
+    /// Something that is there contradicts it.
+    #[response(status = 409, content_type = "application/problem+json")]
+    Conflict(Problem),
+    /// Longer than this server takes.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(Problem),
+    /// Of a type that is not read here.
+    #[response(status = 415, content_type = "application/problem+json")]
+    UnsupportedType(Problem),
 }
