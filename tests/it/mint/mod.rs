@@ -3,7 +3,7 @@
 mod attributes;
 mod changelog;
 mod corpus;
-mod create;
+pub mod create;
 mod create_crash;
 mod create_refused;
 mod exact;

@@ -7,6 +7,7 @@ use super::THERE;
 use super::callers::{self, Forge};
 use crate::harness::exact::{self, Object};
 use crate::harness::{Server, instance};
+use crate::mint::create;
 
 /// Stores the study below `root` for the owner and deletes it: the id of the deletion, which somebody else asked for.
 pub(super) async fn binned(server: &Server, forge: &Forge, root: &str) -> String {
@@ -70,4 +71,22 @@ pub(super) async fn receipted(server: &Server, forge: &Forge) -> String {
     let sent = server.send_exact(&token, exact_of(THERE)).await;
     let (_, last) = exact::outcomes(&sent);
     last["receipt"]["id"].as_str().unwrap().to_owned()
+}
+
+/// What makes a study of MINT, as a form: a document of nothing, whose job fails.
+pub(super) fn form_of(root: &str) -> Vec<u8> {
+    let text = format!(
+        "<study xmlns=\"http://medical.nema.org/mint\" studyInstanceUID=\"{root}.1\" type=\"DICOM\"/>"
+    );
+    create::form(&[create::document(&text)])
+}
+
+/// A job of the owner that was to make a study: its key.
+pub(super) async fn job_of(server: &Server, forge: &Forge) -> String {
+    let token = forge.of("F001", callers::ALL);
+    let fields = [create::document("no document")];
+    let job = create::create(server, &token, &fields).await;
+    let told = job.text();
+    let key = told.split("jobID=\"").nth(1).expect("a job");
+    key.split('"').next().unwrap().to_owned()
 }

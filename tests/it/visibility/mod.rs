@@ -13,9 +13,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use self::callers::{Caller, Credential, Forge, Kind};
-use self::made::{binned, exact_of, export_of, exported, key_of, manifest_of, receipted, study};
+use self::made::{
+    binned, exact_of, export_of, exported, form_of, job_of, key_of, manifest_of, receipted, study,
+};
 use self::rows::{Names, ROWS, STRONG};
 use crate::harness::{Answer, Server, instance, multipart};
+use crate::mint::create;
 
 /// An operation as the document describes it.
 #[derive(Clone, Debug)]
@@ -33,6 +36,8 @@ struct Operation {
     study: String,
     /// A receipt of the owner.
     receipt: String,
+    /// A job of MINT that the owner began.
+    job: String,
 }
 
 /// The root of the UIDs of the owner's study, and of one that never existed.
@@ -52,6 +57,7 @@ impl Operation {
         let export = exported(server, forge).await;
         let study = key_of(server, forge, THERE).await;
         let receipt = receipted(server, forge).await;
+        let job = job_of(server, forge).await;
         let document = server.get("/openapi.json", "").await.json();
         let mut operations = Vec::new();
         for (template, methods) in document["paths"].as_object().unwrap() {
@@ -73,6 +79,7 @@ impl Operation {
                     export: export.clone(),
                     study: study.clone(),
                     receipt: receipt.clone(),
+                    job: job.clone(),
                 });
             }
         }
@@ -108,7 +115,14 @@ impl Operation {
             .replace("{id}", &known(&self.deletion))
             .replace("{operation}", &known(&self.export))
             .replace("{receipt}", &known(&self.receipt))
-            .replace("{job}", self.part);
+            .replace(
+                "{job}",
+                &if self.part.is_empty() {
+                    known(&self.job)
+                } else {
+                    self.part.to_owned()
+                },
+            );
         path + &query
     }
 
@@ -187,6 +201,10 @@ impl Operation {
             request = request
                 .header("content-type", "application/x-tar")
                 .body(tar);
+        } else if self.id == "createMintStudy" {
+            request = request
+                .header("content-type", create::form_type())
+                .body(form_of(root));
         } else if self.names == Names::Store {
             let (media_type, body) = multipart::write(&[study(root)]);
             request = request.header("content-type", media_type).body(body);
