@@ -13,14 +13,15 @@ use crate::index::record::NewPack;
 /// Why an instance was replaced, as its history says.
 const BY_STORE: &str = "another object was stored under its SOP Instance UID";
 
-/// What an instance keeps when its content changes.
-const KEPT: [&str; 7] = [
+/// What the row of the new content does not say: an instance keeps these when its content changes, or they are set apart.
+const KEPT: [&str; 8] = [
     "study_id",
     "instance_id",
     "series_id",
     "owner_facility_id",
     "sop_instance_uid",
     "state",
+    "first_item",
     "instance_version",
 ];
 
