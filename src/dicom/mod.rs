@@ -22,6 +22,7 @@ pub mod scan;
 pub mod store_response;
 pub mod swap;
 pub mod transcode;
+mod varint;
 pub mod visit;
 pub mod window;
 pub mod xml;

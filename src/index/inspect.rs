@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, QueryResult};
 use uuid::Uuid;
 
 use super::Index;
-use super::row::{digest, failed, get, uid, unsigned};
+use super::row::{digest, failed, get, instance_uid, series_uid, study_uid, unsigned};
 use super::timing::commit;
 use crate::auth::InspectGrant;
 use crate::error::{Error, Result};
@@ -249,7 +249,7 @@ fn pack(row: &QueryResult) -> Result<PackRow> {
     Ok(PackRow {
         pack_id: PackId(get(row, "pack_id")?),
         study_id: StudyId(get(row, "study_id")?),
-        study: uid(StudyUid::parse(&get::<String>(row, "study_instance_uid")?))?,
+        study: study_uid(row)?,
         object: get(row, "object")?,
         metadata_object: get(row, "metadata_object")?,
         byte_count: unsigned(get(row, "byte_count")?)?,
@@ -297,14 +297,8 @@ fn instance(row: &QueryResult) -> Result<InstanceRow> {
     let json = |column| narrow(get::<i64>(row, column)?);
     let start = json("meta_json_start")?;
     Ok(InstanceRow {
-        series: uid(SeriesUid::parse(&get::<String>(
-            row,
-            "series_instance_uid",
-        )?))?,
-        instance: uid(SopInstanceUid::parse(&get::<String>(
-            row,
-            "sop_instance_uid",
-        )?))?,
+        series: series_uid(row)?,
+        instance: instance_uid(row)?,
         digest: digest(&get::<Vec<u8>>(row, "digest")?)?,
         range: range(row, "pack_offset", "byte_count")?,
         meta: MetaPlace {
@@ -318,10 +312,7 @@ fn instance(row: &QueryResult) -> Result<InstanceRow> {
 
 fn piece(row: &QueryResult) -> Result<Piece> {
     Ok(Piece {
-        series: uid(SeriesUid::parse(&get::<String>(
-            row,
-            "series_instance_uid",
-        )?))?,
+        series: series_uid(row)?,
         range: range(row, "piece_offset", "piece_length")?,
         inflated_len: unsigned(get(row, "inflated_length")?)?,
         crc32: narrow(get(row, "crc32")?)?,

@@ -6,7 +6,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use super::Index;
 use super::catalog::{Catalog, StudyHead};
 use super::mint::{of_row, version};
-use super::row::{failed, get, uid};
+use super::row::{failed, get, study_uid};
 use crate::auth::StoreGrant;
 use crate::error::{Error, Result};
 use crate::model::{FacilityId, ReceiptId, StudyId, StudyUid, Timestamp};
@@ -118,7 +118,7 @@ impl Catalog<'_> {
             id,
             study: StudyHead {
                 id: StudyId(get(&row, "study_id")?),
-                study: uid(StudyUid::parse(&get::<String>(&row, "study_instance_uid")?))?,
+                study: study_uid(&row)?,
                 version: version(get(&row, "study_version")?),
             },
             objects: get(&row, "objects")?,

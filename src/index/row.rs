@@ -4,6 +4,7 @@ use sea_orm::{DbErr, QueryResult, RuntimeErr, SqlErr, TryGetable};
 use sqlx::postgres::PgDatabaseError;
 
 use crate::error::{Error, Kind, Result};
+use crate::model::{SeriesUid, SopClassUid, SopInstanceUid, StudyUid};
 
 /// Translates a failure of the database (architecture.md 9): a unique key that is taken is a conflict, a database that
 /// is away or busy is unavailable, the rest is a defect.
@@ -120,6 +121,32 @@ where
     E: std::error::Error + Send + Sync + 'static,
 {
     parsed.map_err(|error| Error::internal("a row holds a UID that no path can name", error))
+}
+
+/// The Study Instance UID of a row.
+pub(super) fn study_uid(row: &QueryResult) -> Result<StudyUid> {
+    uid(StudyUid::parse(&get::<String>(row, "study_instance_uid")?))
+}
+
+/// The Series Instance UID of a row.
+pub(super) fn series_uid(row: &QueryResult) -> Result<SeriesUid> {
+    uid(SeriesUid::parse(&get::<String>(
+        row,
+        "series_instance_uid",
+    )?))
+}
+
+/// The SOP Instance UID of a row.
+pub(super) fn instance_uid(row: &QueryResult) -> Result<SopInstanceUid> {
+    uid(SopInstanceUid::parse(&get::<String>(
+        row,
+        "sop_instance_uid",
+    )?))
+}
+
+/// The SOP Class UID of a row.
+pub(super) fn sop_class_uid(row: &QueryResult) -> Result<SopClassUid> {
+    uid(SopClassUid::parse(&get::<String>(row, "sop_class_uid")?))
 }
 
 /// A digest of a row.

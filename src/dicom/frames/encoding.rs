@@ -12,6 +12,7 @@
 //! Numbers are LEB128. Fragments lie 8 bytes apart, so that one costs three or four bytes, whatever the size of the file.
 
 use super::{Cut, Fragments, FrameTable, Native, Obstacle, Places};
+use crate::dicom::varint::{put, take};
 use crate::{Error, Result};
 
 const VERSION: u64 = 1;
@@ -89,36 +90,11 @@ fn put_len(out: &mut Vec<u8>, len: usize) {
     put(out, u64::try_from(len).unwrap_or(u64::MAX));
 }
 
-fn put(out: &mut Vec<u8>, mut number: u64) {
-    loop {
-        let [low, ..] = number.to_le_bytes();
-        number = number.wrapping_shr(7);
-        if number == 0 {
-            return out.push(low & 0x7F);
-        }
-        out.push(low | 0x80);
-    }
-}
-
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
     fn number(&mut self) -> Option<u64> {
-        let mut number = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let (byte, rest) = self.0.split_first()?;
-            self.0 = rest;
-            let bits = u64::from(byte & 0x7F);
-            let placed = bits.wrapping_shl(shift);
-            if placed.wrapping_shr(shift) != bits {
-                return None;
-            }
-            number |= placed;
-            if byte & 0x80 == 0 {
-                return Some(number);
-            }
-        }
-        None
+        take(&mut self.0)
     }
 
     fn u32(&mut self) -> Option<u32> {

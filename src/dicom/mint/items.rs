@@ -21,6 +21,7 @@ use std::ops::Range;
 
 use crate::dicom::frames::{Cut, FrameTable};
 use crate::dicom::scan::Header;
+use crate::dicom::varint::{put, take};
 use crate::error::{Error, Kind, Result};
 use crate::model::VR;
 
@@ -306,35 +307,6 @@ fn decode(bytes: &[u8]) -> Option<Vec<Part>> {
         parts.push(Part::Value(value));
     }
     Some(parts)
-}
-
-fn put(out: &mut Vec<u8>, mut number: u64) {
-    loop {
-        let [low, ..] = number.to_le_bytes();
-        number = number.wrapping_shr(7);
-        if number == 0 {
-            return out.push(low & 0x7F);
-        }
-        out.push(low | 0x80);
-    }
-}
-
-fn take(rest: &mut &[u8]) -> Option<u64> {
-    let mut number = 0_u64;
-    for shift in (0..64).step_by(7) {
-        let (byte, after) = rest.split_first()?;
-        *rest = after;
-        let bits = u64::from(byte & 0x7F);
-        let placed = bits.wrapping_shl(shift);
-        if placed.wrapping_shr(shift) != bits {
-            return None;
-        }
-        number |= placed;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use sea_orm::sea_query::{Cond, Expr, ExprTrait, JoinType, Query, SelectStatement
 use sea_orm::{ConnectionTrait, QueryResult};
 
 use crate::error::Result;
-use crate::index::row::{digest, failed, get, uid};
+use crate::index::row::{digest, failed, get, instance_uid, series_uid, study_uid};
 use crate::model::{FacilityId, InstanceId, SeriesUid, SopInstanceUid, StudyUid};
 
 /// UIDs in one statement.
@@ -114,10 +114,7 @@ fn erased(owner: FacilityId, uids: &[&SopInstanceUid]) -> SelectStatement {
 }
 
 fn name(row: &QueryResult) -> Result<SopInstanceUid> {
-    uid(SopInstanceUid::parse(&get::<String>(
-        row,
-        "sop_instance_uid",
-    )?))
+    instance_uid(row)
 }
 
 fn read(row: &QueryResult) -> Result<Known> {
@@ -129,11 +126,8 @@ fn read(row: &QueryResult) -> Result<Known> {
     }
     Ok(Known::Live(Held {
         id: Some(InstanceId(get(row, "instance_id")?)),
-        study: uid(StudyUid::parse(&get::<String>(row, "study_instance_uid")?))?,
-        series: uid(SeriesUid::parse(&get::<String>(
-            row,
-            "series_instance_uid",
-        )?))?,
+        study: study_uid(row)?,
+        series: series_uid(row)?,
         digest: digest(&get::<Vec<u8>>(row, "digest")?)?,
     }))
 }

@@ -6,11 +6,11 @@ use sea_orm::{ConnectionTrait, QueryResult};
 use super::instances::named;
 use super::{Catalog, Scope};
 use crate::error::{Error, Kind, Result};
-use crate::index::row::{failed, get, uid, unsigned};
+use crate::index::row::{failed, get, study_uid, uid, unsigned};
 use crate::index::visible::Unread;
 use crate::model::{
     Act, Deletion, DeletionId, DeletionState, FacilityId, RejectCode, Removal, SeriesUid,
-    SopInstanceUid, StudyUid, Timestamp,
+    SopInstanceUid, Timestamp,
 };
 
 /// Which deletions are listed.
@@ -127,7 +127,7 @@ pub(in crate::index) fn read(row: &QueryResult) -> Result<Deletion> {
         id: DeletionId(get(row, "deletion_id")?),
         removal,
         state: DeletionState::parse(&get::<String>(row, "state")?).ok_or_else(odd)?,
-        study: uid(StudyUid::parse(&get::<String>(row, "study_instance_uid")?))?,
+        study: study_uid(row)?,
         series: text("series_instance_uid")?
             .map(|text| uid(SeriesUid::parse(&text)))
             .transpose()?,

@@ -7,7 +7,9 @@ use super::place::{head_place, read_place};
 use super::{Catalog, Scope, Visible};
 use crate::error::{Error, Kind, Result};
 use crate::index::columns::NO_NUMBER;
-use crate::index::row::{digest, failed, get, uid, unsigned};
+use crate::index::row::{
+    digest, failed, get, instance_uid, series_uid, sop_class_uid, study_uid, unsigned,
+};
 use crate::index::visible::{At, Unread, basis};
 use crate::model::{
     Class, ClassMask, InstancePath, SeriesId, SeriesUid, SopClassUid, SopInstanceUid, StudyUid,
@@ -186,16 +188,10 @@ fn read(row: &QueryResult) -> Result<Instance> {
     };
     let frames: Option<i64> = get(row, "number_of_frames")?;
     Ok(Instance {
-        study: uid(StudyUid::parse(&get::<String>(row, "study_instance_uid")?))?,
-        series: uid(SeriesUid::parse(&get::<String>(
-            row,
-            "series_instance_uid",
-        )?))?,
-        instance: uid(SopInstanceUid::parse(&get::<String>(
-            row,
-            "sop_instance_uid",
-        )?))?,
-        sop_class: uid(SopClassUid::parse(&get::<String>(row, "sop_class_uid")?))?,
+        study: study_uid(row)?,
+        series: series_uid(row)?,
+        instance: instance_uid(row)?,
+        sop_class: sop_class_uid(row)?,
         transfer_syntax_uid: get(row, "transfer_syntax_uid")?,
         class: class(get(row, "class")?)?,
         digest: digest(&get::<Vec<u8>>(row, "digest")?)?,

@@ -47,14 +47,7 @@ impl Catalog<'_> {
         limit: u64,
     ) -> Result<Vec<Visible<Instance>>> {
         let mut page = named(self.access, scope, Unread::Hidden);
-        if let Some(after) = after {
-            page.and_where(behind(after));
-        }
-        page.order_by(("r0", "series_number"), Order::Asc)
-            .order_by(("r0", "series_instance_uid"), Order::Asc)
-            .order_by(("i", "instance_number"), Order::Asc)
-            .order_by(("i", "sop_instance_uid"), Order::Asc)
-            .limit(limit);
+        in_order(&mut page, after, limit);
         let rows = self.index.reader.query_all(&page).await.map_err(failed)?;
         if rows.is_empty() && after.is_none() && limit > 0 {
             return Err(self.why_nothing(scope).await?);
@@ -122,8 +115,20 @@ pub(super) fn study(access: &Access, scope: &Scope) -> Expr {
     Expr::SubQuery(None, Box::new(one.into()))
 }
 
+/// A page of instances in the order of Q90, behind a cursor.
+pub(super) fn in_order(page: &mut SelectStatement, after: Option<&Cursor>, limit: u64) {
+    if let Some(after) = after {
+        page.and_where(behind(after));
+    }
+    page.order_by(("r0", "series_number"), Order::Asc)
+        .order_by(("r0", "series_instance_uid"), Order::Asc)
+        .order_by(("i", "instance_number"), Order::Asc)
+        .order_by(("i", "sop_instance_uid"), Order::Asc)
+        .limit(limit);
+}
+
 /// Behind a cursor, each key under a bound of its own: the form that an index can follow (stack.md 2.7).
-pub(super) fn behind(after: &Cursor) -> Expr {
+fn behind(after: &Cursor) -> Expr {
     let instance_number = ("i", "instance_number");
     let in_series = Expr::col(instance_number)
         .gt(after.instance_number)

@@ -1,15 +1,15 @@
 //! The stored objects of a study as they are moved whole (MINT 16.6): where each lies, and what it is told apart by.
 
-use sea_orm::sea_query::{Expr, ExprTrait, Order};
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ConnectionTrait, QueryResult};
 
 use super::instance::select;
-use super::instances::{Cursor, behind};
+use super::instances::{Cursor, in_order};
 use super::place::read_place;
 use super::{Catalog, Scope, Visible};
 use crate::error::Result;
 use crate::index::mint::of_row;
-use crate::index::row::{digest, failed, get, uid, unsigned};
+use crate::index::row::{digest, failed, get, instance_uid, series_uid, unsigned};
 use crate::index::visible::{At, Unread, basis};
 use crate::model::{SeriesId, SeriesUid, SopInstanceUid, StudyId, StudyUid};
 use crate::storage::BlobRef;
@@ -87,14 +87,7 @@ impl Catalog<'_> {
                 At::Series("r0"),
                 Unread::Hidden,
             )));
-        if let Some(after) = after {
-            page.and_where(behind(after));
-        }
-        page.order_by(("r0", "series_number"), Order::Asc)
-            .order_by(("r0", "series_instance_uid"), Order::Asc)
-            .order_by(("i", "instance_number"), Order::Asc)
-            .order_by(("i", "sop_instance_uid"), Order::Asc)
-            .limit(limit);
+        in_order(&mut page, after, limit);
         let rows = self.index.reader.query_all(&page).await.map_err(failed)?;
         if rows.is_empty() && after.is_none() {
             let scope = Scope {
@@ -114,14 +107,8 @@ impl Catalog<'_> {
 
 fn object(row: &QueryResult) -> Result<StoredObject> {
     Ok(StoredObject {
-        series: uid(SeriesUid::parse(&get::<String>(
-            row,
-            "series_instance_uid",
-        )?))?,
-        instance: uid(SopInstanceUid::parse(&get::<String>(
-            row,
-            "sop_instance_uid",
-        )?))?,
+        series: series_uid(row)?,
+        instance: instance_uid(row)?,
         transfer_syntax_uid: get(row, "transfer_syntax_uid")?,
         digest: digest(&get::<Vec<u8>>(row, "digest")?)?,
         byte_count: unsigned(get(row, "byte_count")?)?,

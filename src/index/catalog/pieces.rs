@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait, QueryResult};
 use super::instances::study;
 use super::{Catalog, Scope, Visible};
 use crate::error::{Error, Result};
-use crate::index::row::{failed, get, uid, unsigned};
+use crate::index::row::{failed, get, series_uid, study_uid, unsigned};
 use crate::index::visible::{At, Unread, basis};
 use crate::model::{SeriesId, SeriesUid, StudyUid};
 
@@ -150,11 +150,8 @@ impl Catalog<'_> {
 
 fn series(row: &QueryResult) -> Result<SeriesPieces> {
     Ok(SeriesPieces {
-        study: uid(StudyUid::parse(&get::<String>(row, "study_instance_uid")?))?,
-        series: uid(SeriesUid::parse(&get::<String>(
-            row,
-            "series_instance_uid",
-        )?))?,
+        study: study_uid(row)?,
+        series: series_uid(row)?,
         pieces: Vec::new(),
         live_count: narrow(get::<i32>(row, "live_count")?.into())?,
     })

@@ -5,9 +5,9 @@ use sea_orm::sea_query::{Cond, Expr, ExprTrait, JoinType, Query};
 
 use super::{Catalog, Instance, Visible};
 use crate::error::Result;
-use crate::index::row::{digest, failed, get, uid, unsigned};
+use crate::index::row::{digest, failed, get, sop_class_uid, unsigned};
 use crate::index::visible::{At, Unread, basis};
-use crate::model::{InstancePath, OnConflict, SopClassUid, Timestamp};
+use crate::model::{InstancePath, OnConflict, Timestamp};
 use crate::storage::BlobRef;
 
 impl Catalog<'_> {
@@ -64,7 +64,7 @@ impl Catalog<'_> {
             object: get(&row, "object")?,
             range: offset..offset.saturating_add(byte_count),
         });
-        current.it.sop_class = uid(SopClassUid::parse(&get::<String>(&row, "sop_class_uid")?))?;
+        current.it.sop_class = sop_class_uid(&row)?;
         current.it.transfer_syntax_uid = get(&row, "transfer_syntax_uid")?;
         current.it.digest = digest(&get::<Vec<u8>>(&row, "digest")?)?;
         current.it.stored_at = Timestamp(get(&row, "stored_at")?);

@@ -12,7 +12,7 @@ use crate::dicom::query::{Moment, Query};
 use crate::error::Result;
 use crate::index::Catalog;
 use crate::index::columns::{cut, key};
-use crate::index::row::{failed, get, uid};
+use crate::index::row::{failed, get, study_uid};
 use crate::index::search::conditions_of;
 use crate::index::visible::{At, own_row};
 use crate::model::{Level, StudyId, StudyUid, Timestamp};
@@ -83,7 +83,7 @@ impl Catalog<'_> {
             let uids = some.iter().map(|uid| uid.as_str());
             page.and_where(Expr::col(("s", "study_instance_uid")).is_in(uids));
             for row in &self.index.reader.query_all(&page).await.map_err(failed)? {
-                let study = uid(StudyUid::parse(&get::<String>(row, "study_instance_uid")?))?;
+                let study = study_uid(row)?;
                 versions.insert(study, version_of(row)?);
             }
         }

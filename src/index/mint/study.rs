@@ -8,7 +8,7 @@ use crate::auth::{Basis, Touched};
 use crate::dicom::mint::answers::StudyVersion;
 use crate::error::{Error, Kind, Result};
 use crate::index::Catalog;
-use crate::index::row::{failed, get, uid};
+use crate::index::row::{failed, get, study_uid};
 use crate::index::visible::{At, Unread, basis};
 use crate::model::{ClassMask, FacilityId, StudyId, StudyUid, Timestamp};
 
@@ -102,5 +102,5 @@ impl Catalog<'_> {
 }
 
 fn uid_of(row: &QueryResult) -> Result<StudyUid> {
-    uid(StudyUid::parse(&get::<String>(row, "study_instance_uid")?))
+    study_uid(row)
 }

@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait, QueryResult};
 
 use super::Catalog;
 use super::catalog::place::{head_place, read_place};
-use super::row::{digest, failed, get, uid, unsigned};
+use super::row::{digest, failed, get, instance_uid, series_uid, sop_class_uid, uid, unsigned};
 use crate::error::Result;
 use crate::model::{
     InstanceId, PackId, SeriesId, SeriesUid, SopClassUid, SopInstanceUid, StudyId, StudyUid,
@@ -318,15 +318,9 @@ fn select_movable() -> SelectStatement {
 fn movable(row: &QueryResult) -> Result<Movable> {
     Ok(Movable {
         id: InstanceId(get(row, "instance_id")?),
-        series: uid(SeriesUid::parse(&get::<String>(
-            row,
-            "series_instance_uid",
-        )?))?,
-        instance: uid(SopInstanceUid::parse(&get::<String>(
-            row,
-            "sop_instance_uid",
-        )?))?,
-        sop_class: uid(SopClassUid::parse(&get::<String>(row, "sop_class_uid")?))?,
+        series: series_uid(row)?,
+        instance: instance_uid(row)?,
+        sop_class: sop_class_uid(row)?,
         transfer_syntax_uid: get(row, "transfer_syntax_uid")?,
         digest: digest(&get::<Vec<u8>>(row, "digest")?)?,
         pack: PackId(get(row, "pack_id")?),
