@@ -36,6 +36,12 @@ struct Encoding {
 }
 
 impl Encoding {
+    /// Of summaries, which are XML alone (MINT 5.3).
+    const SUMMARY: Self = Self {
+        content: Content::Summary,
+        is_packed: false,
+    };
+
     /// Of the ending of a path, without its dot (MINT M01 to M05).
     fn of(ending: &str) -> Option<Self> {
         let (content, is_packed) = match ending {
@@ -90,13 +96,9 @@ pub(super) async fn summary(
     names: web::Path<TypeNames>,
 ) -> Result<HttpResponse> {
     let study = names.study()?;
-    let encoding = Encoding {
-        content: Content::Summary,
-        is_packed: false,
-    };
     let wanted = names
         .check_type()
-        .map(|()| (Brought::Whole, Some(encoding)));
+        .map(|()| (Brought::Whole, Some(Encoding::SUMMARY)));
     answer(&caller, &kura, &request, study, wanted).await
 }
 
@@ -110,10 +112,7 @@ pub(super) async fn summary_as(
     names: web::Path<FormNames>,
 ) -> Result<HttpResponse> {
     let study = names.study()?;
-    let encoding = (names.form == "xml").then_some(Encoding {
-        content: Content::Summary,
-        is_packed: false,
-    });
+    let encoding = (names.form == "xml").then_some(Encoding::SUMMARY);
     let wanted = names.check_type().map(|()| (Brought::Whole, encoding));
     answer(&caller, &kura, &request, study, wanted).await
 }
