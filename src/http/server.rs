@@ -36,6 +36,8 @@ use super::{Kura, State};
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
+/// What of an answer may wait in the kernel behind what is on its way: enough to keep a line busy until a thread comes back.
+const UNSENT_BYTES: u32 = 256 << 10;
 
 /// What an operator says about connections.
 #[derive(Clone, Debug)]
@@ -78,8 +80,18 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
         TcpSocket::new_v6()?
     };
     socket.set_reuseaddr(true)?;
+    bound_unsent(&socket);
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
+}
+
+/// Bounds what waits in the kernel behind what is on its way, for each connection of a listener: who reads slowly holds that much
+/// memory and no more (MINT Z03). A kernel that does not know of it goes by its own limits.
+fn bound_unsent(socket: &TcpSocket) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = socket2::SockRef::from(socket).set_tcp_notsent_lowat(UNSENT_BYTES) {
+        tracing::debug!(%error, "what waits in the kernel is not bounded");
+    }
 }
 
 /// Sockets, and what is answered on each.

@@ -5,6 +5,7 @@ pub mod backing;
 pub mod cluster;
 pub mod corpus;
 pub mod exact;
+pub mod far;
 pub mod instance;
 pub mod load;
 pub mod multipart;

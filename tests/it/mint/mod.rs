@@ -19,6 +19,7 @@ mod metadata;
 mod search;
 mod streams;
 mod study;
+mod transport;
 mod types;
 
 use reqwest::Method;
