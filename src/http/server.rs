@@ -37,6 +37,7 @@ use super::{Kura, State};
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
 /// What of an answer may wait in the kernel behind what is on its way: enough to keep a line busy until a thread comes back.
+#[cfg(target_os = "linux")]
 const UNSENT_BYTES: u32 = 256 << 10;
 
 /// What an operator says about connections.
@@ -87,12 +88,15 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Bounds what waits in the kernel behind what is on its way, for each connection of a listener: who reads slowly holds that much
 /// memory and no more (MINT Z03). A kernel that does not know of it goes by its own limits.
+#[cfg(target_os = "linux")]
 fn bound_unsent(socket: &TcpSocket) {
-    #[cfg(target_os = "linux")]
     if let Err(error) = socket2::SockRef::from(socket).set_tcp_notsent_lowat(UNSENT_BYTES) {
         tracing::debug!(%error, "what waits in the kernel is not bounded");
     }
 }
+
+#[cfg(not(target_os = "linux"))]
+fn bound_unsent(_: &TcpSocket) {}
 
 /// Sockets, and what is answered on each.
 #[derive(Debug)]

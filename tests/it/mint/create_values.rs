@@ -9,7 +9,8 @@ use kura::model::Tag;
 
 use super::create::{DOCUMENT, Field, STUDY, file, item, items, made, send};
 use super::{uuid_of, values};
-use crate::harness::{Server, backing, instance};
+use crate::harness::backing::{self, Storage};
+use crate::harness::{Server, instance};
 
 const PIXEL_DATA: Tag = Tag(0x7FE0, 0x0010);
 const PRIVATE: Tag = Tag(0x0009, 0x1001);
@@ -200,7 +201,9 @@ async fn mint_u10_u24_z44_a_study_of_several_packs_is_whole_and_the_same_again_t
     let uuid = made(&send(&server, &token, &text, items).await);
     let stored = backing::objects(server.data.path(), "").await;
     let packs = backing::objects(server.data.path(), ".pack").await;
-    assert!(packs.len() >= 3, "{packs:?}");
+    // What lies in the memory of a process, no other one sees.
+    let is_seen = backing::storage() != Storage::Memory;
+    assert!(packs.len() >= 3 || !is_seen, "{packs:?}");
     let log = format!("/mint/studies/{uuid}/changelog");
     let changes = server.get(&log, &token).await;
     assert_eq!(values(&changes, "operation"), ["CREATE"]);
