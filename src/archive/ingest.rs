@@ -6,6 +6,7 @@
 //! gone: parts that were complete are stored all the same, the one in flight leaves nothing behind (T52).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -13,7 +14,7 @@ use tokio::sync::mpsc;
 use super::ingest_feed::Feed;
 pub use super::ingest_feed::{Expected, Input};
 use super::ingest_part::{Part, Staged};
-use super::ingest_whole::Whole;
+use super::ingest_whole::{Becomes, Whole};
 use super::{Archive, Place};
 use crate::auth::StoreGrant;
 use crate::dicom::conformance::{CANNOT_UNDERSTAND, Checked, OUT_OF_RESOURCES, Refusal, TOO_LONG};
@@ -227,9 +228,9 @@ impl Batch {
                 let slot = self.outcomes.len().saturating_sub(1);
                 self.expected.insert(slot, expected);
             }
-            Input::Complete => {
+            Input::Complete(finale) => {
                 if let Some(whole) = &mut self.whole {
-                    whole.is_complete = true;
+                    whole.finale = Some(Arc::new(finale));
                 }
             }
             Input::Seal => self.seal_from(0).await?,
@@ -419,6 +420,13 @@ impl Batch {
             digest,
         };
         let foreseen = self.archive.index.foresee(&self.grant, candidate).await?;
+        let is_change = self
+            .whole
+            .as_ref()
+            .is_some_and(|whole| matches!(whole.becomes, Becomes::Changed));
+        if is_change && foreseen == Some(Recorded::AlreadyThere) {
+            return Ok(None);
+        }
         let settled = foreseen.and_then(|what| checked.settled(what));
         Ok(settled.map(Seen::Settled))
     }

@@ -6,6 +6,7 @@ mod attributes;
 mod bundle;
 mod changelog;
 pub mod exact;
+mod form;
 mod framing;
 mod items;
 mod jobs;
@@ -35,6 +36,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(types::list)
         .service(types::dictionary)
         .service(jobs::create)
+        .service(jobs::update)
         .service(jobs::status)
         .service(study::root)
         .service(study::delete)

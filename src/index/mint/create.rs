@@ -1,4 +1,4 @@
-//! The row of a job that makes a study (MINT 9.2): it is due for a worker as soon as nobody has said for [`HOLD_S`] seconds that
+//! The row of a job that makes or changes a study (MINT 9.2): it is due for a worker as soon as nobody has said for [`HOLD_S`] seconds that
 //! the upload goes on, and the worker then says that it was cut off. Success is written with the rows of the study, in their
 //! transaction and only where the row is still due: so the job tells the truth wherever a process ends.
 
@@ -87,10 +87,20 @@ impl Index {
         job: JobId,
         study: StudyId,
     ) -> Result<()> {
-        let next = Next {
-            job: Job::MintCreate { job, study },
-            due_at: self.hold_until(),
-        };
+        self.begin_job(grant, Job::MintCreate { job, study }).await
+    }
+
+    /// Begins a job that changes a study.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if the database is away.
+    pub async fn begin_update(&self, grant: &StoreGrant, job: JobId, study: StudyId) -> Result<()> {
+        self.begin_job(grant, Job::MintUpdate { job, study }).await
+    }
+
+    async fn begin_job(&self, grant: &StoreGrant, job: Job) -> Result<()> {
+        let due_at = self.hold_until();
+        let next = Next { job, due_at };
         self.enqueue(Some(grant.facility().id), &next).await
     }
 
@@ -154,7 +164,7 @@ impl Catalog<'_> {
             .columns(["payload", "result", "state", "created_at", "finished_at"])
             .from("job")
             .and_where(Expr::col("job_id").eq(job.0))
-            .and_where(Expr::col("kind").eq("mint_create"))
+            .and_where(Expr::col("kind").is_in(["mint_create", "mint_update"]))
             .and_where(Expr::col("facility_id").eq(self.access.facility_id().0))
             .take();
         let row = self.index.reader.query_one(&one).await.map_err(failed)?;
@@ -164,7 +174,9 @@ impl Catalog<'_> {
             return Err(Error::new(Kind::Forbidden, detail));
         }
         let payload: String = get(&row, "payload")?;
-        let Some(Job::MintCreate { study, .. }) = Job::parse(&payload) else {
+        let Some(Job::MintCreate { study, .. } | Job::MintUpdate { study, .. }) =
+            Job::parse(&payload)
+        else {
             return Err(Error::new(Kind::Internal, "a job has no payload"));
         };
         let created_at = Timestamp(get(&row, "created_at")?);
@@ -243,11 +255,22 @@ pub(in crate::index) async fn conclude<C: ConnectionTrait>(
         .and_where(Expr::col("next_item").lt(i64::from(new.next_item)))
         .take();
     tx.execute(&number).await.map_err(failed)?;
-    let made = Ended::Made {
-        study: id,
-        change: version(get(&row, "study_version")?),
-    };
-    let end = end(new.job, &made, now)?;
+    let change = version(get(&row, "study_version")?);
+    succeed(tx, new.job, (id, change), now).await
+}
+
+/// Ends a job whose study is there, in the transaction that makes it so.
+///
+/// # Errors
+/// `Kind::Conflict` if the job was given up.
+pub(in crate::index) async fn succeed<C: ConnectionTrait>(
+    tx: &C,
+    job: JobId,
+    (study, change): (StudyId, u64),
+    now: Timestamp,
+) -> Result<()> {
+    let made = Ended::Made { study, change };
+    let end = end(job, &made, now)?;
     if tx.execute(&end).await.map_err(failed)?.rows_affected() == 0 {
         return Err(Error::new(Kind::Conflict, "the job was given up"));
     }

@@ -17,6 +17,9 @@ mod search;
 mod streams;
 mod study;
 mod types;
+mod update;
+mod update_crash;
+mod update_refused;
 
 use reqwest::Method;
 
