@@ -1,6 +1,7 @@
 //! `Access`: who asks, for which one facility, with which scopes, and what was touched.
 //!
-//! Made here only: of a person from a verified token, of a duty from the worker or the command line. Without one there is no
+//! Made here only: of a person from a verified token, of a duty from the worker or the command line, of a legacy listener from
+//! the configuration. Without one there is no
 //! `Catalog`, without a `Catalog` no `Visible`, without a `Visible` no bytes (architecture.md 5).
 
 use std::sync::{Arc, Mutex};
@@ -193,6 +194,19 @@ impl Access {
         })
     }
 
+    /// The right of whoever reaches the legacy listener of `facility`, which takes no token: the scopes are the operator's
+    /// (MINT F05), and who it was nobody can tell.
+    ///
+    /// # Errors
+    /// `NoSuchFacility` if the facility is not active, as with a token.
+    pub fn at_listener(scopes: ScopeSet, facility: Facility) -> Result<Self, Rejection> {
+        if facility.state != FacilityState::Active {
+            return Err(Rejection::NoSuchFacility);
+        }
+        let subject = format!("legacy@{}", facility.code);
+        Ok(Self::of_person(subject, scopes, facility))
+    }
+
     /// Who asks: the token's `sub`.
     pub fn subject(&self) -> &str {
         &self.subject
@@ -327,5 +341,40 @@ impl Access {
             facility: self.facility.id,
             person: self.subject.clone(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::{FacilityCode, FacilityKind, FacilityPolicy};
+
+    fn facility(state: FacilityState) -> Facility {
+        Facility {
+            id: FacilityId(uuid::Uuid::nil()),
+            code: FacilityCode::parse("F001").unwrap(),
+            name: String::new(),
+            kind: FacilityKind::Member,
+            state,
+            policy: Arc::new(FacilityPolicy::default()),
+        }
+    }
+
+    #[test]
+    fn mint_f05_a_listener_gives_nothing_of_a_facility_that_is_not_active() {
+        let check = |state, expected: bool| {
+            let scopes = ScopeSet::NONE.with(Scope::DicomRead);
+            let access = Access::at_listener(scopes, facility(state));
+            assert_eq!(access.is_ok(), expected, "{state:?}");
+        };
+        check(FacilityState::Active, true);
+        check(FacilityState::Suspended, false);
+        check(FacilityState::Closed, false);
+        let access = Access::at_listener(ScopeSet::ALL, facility(FacilityState::Active)).unwrap();
+        assert_eq!(access.subject(), "legacy@F001");
+        // Nobody signed in.
+        assert!(access.require_strong(Timestamp(0)).is_err());
     }
 }

@@ -10,6 +10,7 @@ mod form;
 mod framing;
 mod items;
 mod jobs;
+pub mod legacy;
 mod metadata;
 mod paths;
 mod root;
@@ -27,6 +28,12 @@ const XML: &str = "text/xml;charset=UTF-8";
 
 /// Hangs the routes in.
 pub fn routes(config: &mut ServiceConfig<'_>) {
+    studies(config);
+    exact::routes(config);
+}
+
+/// Those of studies as documents and items, without the exact form.
+fn studies(config: &mut ServiceConfig<'_>) {
     config
         // Routes are tried one after the other: what viewers ask for all the time comes first.
         .service(items::retrieve)
@@ -47,7 +54,6 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(metadata::metadata_as)
         .service(metadata::summary)
         .service(metadata::summary_as);
-    exact::routes(config);
 }
 
 /// An answer that is a document.

@@ -12,6 +12,7 @@ pub mod native;
 pub mod proxy;
 pub mod server;
 pub mod watched;
+pub mod wire;
 
 pub use instance::instance;
 pub use server::{Answer, Server};

@@ -12,6 +12,7 @@ mod exact_corpus;
 mod exact_hostile;
 mod exact_upload;
 mod items;
+mod legacy;
 mod metadata;
 mod search;
 mod streams;
