@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::ingest_feed::Feed;
 pub use super::ingest_feed::{Expected, Input};
 use super::ingest_part::{Part, Staged};
-use super::ingest_whole::{Becomes, Whole};
+use super::ingest_whole::Whole;
 use super::{Archive, Place};
 use crate::auth::StoreGrant;
 use crate::dicom::conformance::{CANNOT_UNDERSTAND, Checked, OUT_OF_RESOURCES, Refusal, TOO_LONG};
@@ -420,11 +420,9 @@ impl Batch {
             digest,
         };
         let foreseen = self.archive.index.foresee(&self.grant, candidate).await?;
-        let is_change = self
-            .whole
-            .as_ref()
-            .is_some_and(|whole| matches!(whole.becomes, Becomes::Changed));
-        if is_change && foreseen == Some(Recorded::AlreadyThere) {
+        let whole = self.whole.as_ref();
+        let may_be_there = whole.is_some_and(|whole| whole.becomes.may_be_there);
+        if may_be_there && foreseen == Some(Recorded::AlreadyThere) {
             return Ok(None);
         }
         let settled = foreseen.and_then(|what| checked.settled(what));

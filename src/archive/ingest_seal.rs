@@ -111,13 +111,13 @@ impl Batch {
 
     /// What the index is told of a sealed pack.
     fn new_pack(&self, sealed: Sealed, staged: &[Staged]) -> NewPack {
-        let whole = self.whole.as_ref();
+        let becomes = self.whole.as_ref().map(|whole| &whole.becomes);
         let instances = sealed
             .entries
             .into_iter()
             .zip(staged)
             .map(|(entry, staged)| NewInstance {
-                first_item: whole.and_then(|whole| whole.first_item(&entry.instance)),
+                first_item: becomes.and_then(|it| it.first_items.get(&entry.instance).copied()),
                 series: entry.series,
                 instance: entry.instance,
                 sop_class: staged.sop_class.clone(),

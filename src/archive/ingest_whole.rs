@@ -15,11 +15,11 @@ use crate::model::SopInstanceUid;
 
 /// What becomes of a study.
 #[derive(Debug)]
-pub(super) enum Becomes {
-    /// It is new; of each instance that has items the number of the first.
-    New(HashMap<SopInstanceUid, u32>),
-    /// It is changed: what comes takes the place of what is there, be it the same.
-    Changed,
+pub(super) struct Becomes {
+    /// Of each instance with items the number of the first, where the study is new.
+    pub(super) first_items: HashMap<SopInstanceUid, u32>,
+    /// Whether what comes takes the place of what is there, be it the same. Else nothing of it may be there.
+    pub(super) may_be_there: bool,
 }
 
 /// A study on its way.
@@ -37,14 +37,6 @@ impl Whole {
     pub(super) fn keep(&mut self, packs: Vec<NewPack>, staged: Vec<Vec<Staged>>) {
         self.packs.extend(packs);
         self.staged.extend(staged);
-    }
-
-    /// The number of the first item of an instance of a new study.
-    pub(super) fn first_item(&self, instance: &SopInstanceUid) -> Option<u32> {
-        match &self.becomes {
-            Becomes::New(first_items) => first_items.get(instance).copied(),
-            Becomes::Changed => None,
-        }
     }
 }
 
@@ -103,7 +95,7 @@ impl Batch {
             std::mem::take(&mut whole.staged),
         );
         // A change may be one of attributes that nothing has, or take out only.
-        if packs.is_empty() && matches!(whole.becomes, Becomes::New(_)) {
+        if packs.is_empty() && !whole.becomes.may_be_there {
             return Ok(());
         }
         self.record(packs.into(), staged).await

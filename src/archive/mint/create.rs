@@ -13,12 +13,12 @@ use crate::archive::ingest_whole::Becomes;
 use crate::archive::{Archive, Place};
 use crate::auth::StoreGrant;
 use crate::dicom::mint::check::Purpose;
-use crate::dicom::mint::compose::{Piece, compose};
+use crate::dicom::mint::compose::{Composed, Piece, compose};
 use crate::dicom::mint::document::{Attribute, Instance, Series, Study};
 use crate::dicom::store_response::StoreOutcome;
 use crate::error::{Error, Kind, Result, causes};
 use crate::index::mint::{Ended, Existing, Finale, NewStudy};
-use crate::model::{JobId, SopInstanceUid, StudyId, StudyUid};
+use crate::model::{JobId, OnConflict, SopInstanceUid, StudyId, StudyUid};
 
 /// How often a job says that it goes on.
 const HOLD_EVERY: Duration = Duration::from_secs(10);
@@ -81,6 +81,7 @@ impl Creation {
             Ok(existing) => Ended::Made {
                 study: existing.study,
                 change: existing.version,
+                is_recoded: false,
             },
             Err(error) => {
                 tracing::info!(%job, causes = causes(&error), "a study was not made");
@@ -105,7 +106,10 @@ impl Creation {
             study: Some(uid.clone()),
             base_url: self.base_url.clone(),
         };
-        let becomes = Becomes::New(first_items(&document));
+        let becomes = Becomes {
+            first_items: first_items(&document),
+            may_be_there: self.may_merge(),
+        };
         let grant = self.grant.clone();
         let mut ingest = self.archive.ingest_whole(place, grant, options, becomes);
         let sent = self.send(Arc::new(document), &mut items, &mut ingest).await;
@@ -114,10 +118,17 @@ impl Creation {
         let existing = self.archive.index.existing(&self.grant, &uid).await?;
         let outcomes = outcomes.map_err(|error| beside(existing, error))?;
         match (judge(&outcomes, count), existing) {
-            (Ok(()), Some(existing)) if existing.instances == count => Ok(existing),
+            (Ok(()), Some(existing)) if existing.instances == count || self.may_merge() => {
+                Ok(existing)
+            }
             (Ok(()), _) => Err(beside(existing, unprocessable("it is another"))),
             (Err(error), _) => Err(beside(existing, error)),
         }
+    }
+
+    /// Whether a study that is there is changed: where stores replace what is there (MINT U20).
+    fn may_merge(&self) -> bool {
+        self.grant.facility().policy.on_conflict != OnConflict::Reject
     }
 
     /// Hands the file of each instance on; gives how many there are.
@@ -127,7 +138,7 @@ impl Creation {
         items: &mut ItemsOfRequest,
         ingest: &mut Ingest,
     ) -> Result<u64> {
-        let mut count = 0;
+        let (mut count, mut is_recoded) = (0, false);
         let lens = Arc::new(items.lens());
         for (at, series) in study.series.iter().enumerate() {
             for of_series in 0..series.instances.len() {
@@ -135,9 +146,10 @@ impl Creation {
                 let composing = self
                     .archive
                     .compute(move || file(&study, at, of_series, &lens));
-                let pieces = composing.await??;
+                let composed = composing.await??;
                 count += 1;
-                if !send_file(pieces, items, ingest).await? {
+                is_recoded |= composed.is_recoded;
+                if !send_file(composed.pieces, items, ingest).await? {
                     return Ok(count);
                 }
             }
@@ -145,6 +157,8 @@ impl Creation {
         let new = NewStudy {
             job: self.job,
             next_item: items.next(),
+            may_be_there: self.may_merge(),
+            is_recoded,
         };
         ingest.send(Input::Complete(Finale::New(new))).await;
         Ok(count)
@@ -178,7 +192,7 @@ fn file(
     series: usize,
     instance: usize,
     lens: &BTreeMap<u32, u64>,
-) -> Result<Vec<Piece>> {
+) -> Result<Composed> {
     let found = |series: &Series| series.instances.get(instance).cloned();
     let of = study.series.get(series);
     let (Some(series), Some(instance)) = (of, of.and_then(found)) else {
@@ -192,8 +206,7 @@ fn file(
         series.attributes.as_slice(),
         series.normalized.as_slice(),
     ];
-    let composed = compose(&above, &instance, &|number| lens.get(&number).copied())?;
-    Ok(composed.pieces)
+    compose(&above, &instance, &|number| lens.get(&number).copied())
 }
 
 /// The number of the first item of each instance, where all of its items follow each other in the order of its attributes: the

@@ -86,6 +86,7 @@ impl Updating {
             Ok(change) => Ended::Made {
                 study: self.study.at.study,
                 change,
+                is_recoded: false,
             },
             Err(error) => {
                 tracing::info!(job = %self.job, causes = causes(&error), "a study was not changed");
@@ -117,9 +118,11 @@ impl Updating {
             base_url: self.base_url.clone(),
         };
         let grant = self.grant.clone();
-        let ingest = self
-            .archive
-            .ingest_whole(place, grant, options, Becomes::Changed);
+        let becomes = Becomes {
+            first_items: HashMap::new(),
+            may_be_there: true,
+        };
+        let ingest = self.archive.ingest_whole(place, grant, options, becomes);
         let mut work = Work {
             of: self,
             update: Update::new(document, numbered.checked_sub(1))?,
@@ -130,6 +133,7 @@ impl Updating {
             seen: 0,
             sent: 0,
             numbers: HashMap::new(),
+            is_recoded: false,
             may_remove: None,
         };
         work.change_all().await?;
@@ -157,6 +161,7 @@ struct Work<'a> {
     seen: u64,
     sent: u64,
     numbers: HashMap<SopInstanceUid, Option<Numbers>>,
+    is_recoded: bool,
     /// Leave to take out, once something is to be.
     may_remove: Option<RemoveGrant>,
 }
@@ -277,15 +282,16 @@ impl Work<'_> {
         let composing = self.of.archive.compute(move || {
             let len_of = |number: u32| lens.get(&number).copied();
             let numbers = Numbers::of(&instance, len_of);
-            compose(&[], &instance, &len_of).map(|composed| (composed.pieces, numbers))
+            compose(&[], &instance, &len_of).map(|composed| (composed, numbers))
         });
-        let (pieces, numbers) = composing.await??;
+        let (composed, numbers) = composing.await??;
+        self.is_recoded |= composed.is_recoded;
         let uid =
             SopInstanceUid::parse(&uid).map_err(|_| unprocessable("a sopInstanceUID is no UID"))?;
         self.numbers.insert(uid, numbers);
         self.sent = self.sent.saturating_add(1);
         self.ingest.send(Input::Start).await;
-        for piece in pieces {
+        for piece in composed.pieces {
             match piece {
                 Piece::Bytes(bytes) => {
                     self.ingest.send(Input::Data(Bytes::from(bytes))).await;
@@ -359,6 +365,7 @@ impl Work<'_> {
             numbers: self.numbers,
             levels: levels(&self.update),
             removed,
+            is_recoded: self.is_recoded,
             document: packed(&self.update)?,
         };
         let finale = Finale::Update(Box::new(update));

@@ -18,7 +18,7 @@ use tracing::{Instrument as _, Span, debug};
 
 use super::Batch;
 use crate::auth::StoreGrant;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::index::connect;
 use crate::index::mint::{Finale, conclude};
 use crate::index::record::{NewPack, Recorded};
@@ -71,11 +71,8 @@ impl Waiting {
                 let Some(first) = self.packs.first() else {
                     return Ok(());
                 };
-                if outcomes.iter().flatten().any(|one| *one != Recorded::New) {
-                    return Err(Error::new(Kind::Conflict, "some of it was there before"));
-                }
                 let study = (&self.grant, &first.study);
-                conclude(batch.tx, new, study, (self.instances(), batch.now)).await
+                conclude(batch.tx, new, study, outcomes, batch.now).await
             }
         }
     }

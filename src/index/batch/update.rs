@@ -11,7 +11,7 @@ use super::rows::NewRow;
 use crate::dicom::mint::numbers::Numbers;
 use crate::error::{Error, Kind, Result};
 use crate::index::kept::recount;
-use crate::index::mint::{NewChange, StudyUpdate, note, of_row, succeed, version};
+use crate::index::mint::{Ended, NewChange, StudyUpdate, note, of_row, succeed, version};
 use crate::index::record::{NewInstance, NewPack, Recorded};
 use crate::index::row::{failed, get};
 use crate::index::{columns, parts, remove};
@@ -66,7 +66,12 @@ impl Batch<'_> {
             ])
             .take();
         self.execute(&document).await?;
-        succeed(self.tx, update.job, (update.study, version(made)), self.now).await
+        let made = Ended::Made {
+            study: update.study,
+            change: version(made),
+            is_recoded: update.is_recoded,
+        };
+        succeed(self.tx, update.job, &made, self.now).await
     }
 
     /// Holds the row of the study; gives the version that is made of it.

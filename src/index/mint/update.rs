@@ -42,6 +42,8 @@ pub struct StudyUpdate {
     pub levels: Levels,
     /// What goes into the bin.
     pub removed: Option<(RemoveGrant, Vec<Scope>, Why)>,
+    /// Whether texts did not fit their character sets (MINT P04).
+    pub is_recoded: bool,
     /// The document with the numbers that hold in the study: protobuf, compressed by gzip.
     pub document: Vec<u8>,
 }
