@@ -31,6 +31,7 @@ pub mod tar;
 mod traced;
 pub mod urls;
 pub mod viewer;
+mod wait;
 pub mod warning;
 pub mod zip;
 

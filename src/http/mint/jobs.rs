@@ -7,11 +7,12 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 
 use super::paths::JobNames;
-use super::shapes::{Documents, JobParams, Refused};
+use super::shapes::{Documents, JobParams, Refused, WaitParams};
 use super::xml;
 use crate::archive::mint::create::{Creation, Written};
 use crate::auth::{DicomWrite, OfObject};
-use crate::dicom::mint::{Form, answers};
+use crate::dicom::mint::Form;
+use crate::dicom::mint::answers::{self, JobOutcome, JobStatus};
 use crate::error::{Error, Kind, Result};
 use crate::http::Kura;
 use crate::http::caller::Caller;
@@ -19,6 +20,7 @@ use crate::http::dicomweb::shapes::Binary;
 use crate::http::expand::{self, Body, Coding};
 use crate::http::media_type::MediaType;
 use crate::http::multipart::{Event, Headers, Reader};
+use crate::http::wait;
 
 /// The longest boundary (RFC 2046 ends at 70 characters; some senders do not).
 const LONGEST_BOUNDARY: usize = 200;
@@ -74,17 +76,26 @@ pub(super) async fn create(
     Ok(response.finish())
 }
 
-/// Show how a job stands.
-#[utoipa::path(tag = "MINT", operation_id = "showMintJob", params(JobParams), responses(Documents, Refused), security(("bearer" = [])))]
+/// Show how a job stands; with `Prefer: wait=N` once it is over, or after so many seconds (MINT Z15).
+#[utoipa::path(tag = "MINT", operation_id = "showMintJob", params(JobParams, WaitParams), responses(Documents, Refused), security(("bearer" = [])))]
 #[get("/jobs/status/{job}")]
 pub(super) async fn status(
     caller: Caller<OfObject<DicomWrite>>,
     kura: Kura,
+    request: HttpRequest,
     names: web::Path<JobNames>,
 ) -> Result<HttpResponse> {
-    let status = kura.archive.catalog(&caller).mint_job(names.job()?).await?;
+    let (job, catalog) = (names.job()?, kura.archive.catalog(&caller));
+    let asked = wait::preferred(request.headers());
+    let is_over = |status: &JobStatus| status.outcome != JobOutcome::InProgress;
+    let look = async || catalog.mint_job(job).await;
+    let status = wait::until(&kura.stopping, asked.unwrap_or_default(), look, is_over).await?;
     let mut response = HttpResponse::Ok();
     response.insert_header((CACHE_CONTROL, "no-store"));
+    if let Some(time) = asked {
+        let applied = format!("wait={}", time.as_secs());
+        response.insert_header(("Preference-Applied", applied));
+    }
     Ok(xml(&mut response, answers::job_status(&status)))
 }
 

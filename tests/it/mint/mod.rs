@@ -12,6 +12,7 @@ mod exact_corpus;
 mod exact_hostile;
 mod exact_upload;
 mod items;
+mod jobs;
 mod metadata;
 mod search;
 mod streams;
