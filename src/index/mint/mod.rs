@@ -4,6 +4,7 @@
 
 mod changes;
 mod create;
+mod feed;
 mod numbers;
 mod search;
 mod study;
@@ -12,6 +13,7 @@ pub use changes::{Log, Order};
 pub(super) use changes::{NewChange, note};
 pub(super) use create::conclude;
 pub use create::{Ended, Existing, NewStudy};
+pub use feed::{NUMBERED_AT_ONCE, Page};
 pub use numbers::{Counted, Uncounted};
 pub use search::{Hits, Wanted};
 pub use study::MintStudy;

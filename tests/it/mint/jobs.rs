@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::channel::mpsc;
 use reqwest::{Body, Method};
+use tokio::task::JoinSet;
 
 use super::create::{DOCUMENT, document, form, form_type, items};
 use super::{assert_document, values};
@@ -97,7 +98,8 @@ async fn mint_z15_a_wait_does_not_hold_up_a_process_that_stops() {
     let create = create
         .header("content-type", form_type())
         .body(Body::wrap_stream(chunks));
-    let sending = tokio::spawn(create.send());
+    let mut sending = JoinSet::new();
+    sending.spawn(create.send());
     let path = job(&server).await;
     let begun = Instant::now();
     let stop = async {
@@ -109,6 +111,5 @@ async fn mint_z15_a_wait_does_not_hold_up_a_process_that_stops() {
     assert!(begun.elapsed() < Duration::from_secs(20));
     // The upload itself would be waited for.
     server.kill();
-    sending.abort();
-    drop(send);
+    drop((sending, send));
 }

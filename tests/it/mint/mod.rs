@@ -11,6 +11,7 @@ mod exact_broken;
 mod exact_corpus;
 mod exact_hostile;
 mod exact_upload;
+mod feed;
 mod items;
 mod jobs;
 mod metadata;
