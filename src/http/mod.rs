@@ -10,6 +10,7 @@ mod counted;
 mod credential;
 pub mod data_sets;
 pub mod dicomweb;
+mod digest;
 pub mod expand;
 mod health;
 mod http2;

@@ -6,6 +6,7 @@ mod corpus;
 pub mod create;
 mod create_crash;
 mod create_refused;
+mod digests;
 mod exact;
 mod exact_broken;
 mod exact_corpus;
