@@ -22,6 +22,7 @@ use crate::index::catalog::{Holder, Instance, Visible};
 use crate::model::transfer_syntax::Encoding;
 use crate::model::{StudyId, TransferSyntax};
 use crate::storage::Run;
+use crate::storage::digest::of_stream;
 
 /// Rows of the first page, and of those behind it.
 const FIRST: u64 = 16;
@@ -36,6 +37,15 @@ const BATCH: usize = 256;
 pub enum Piece {
     /// These bytes.
     Text(Bytes),
+    /// What is said of the SHA-256 of an item, before its bytes.
+    Digest {
+        /// Its number.
+        number: u32,
+        /// What is said, always of the same length.
+        text: fn(&[u8; 32]) -> String,
+        /// The range of what is said.
+        part: Range<u64>,
+    },
     /// A part of an item.
     Item {
         /// Its number.
@@ -231,6 +241,7 @@ struct Reading {
 /// A piece whose place is known.
 enum Placed {
     Text(Bytes),
+    Digest(Place, fn(&[u8; 32]) -> String, Range<u64>),
     Item(Place),
 }
 
@@ -246,6 +257,10 @@ impl Reading {
             placed.push(match piece {
                 Piece::Text(text) => Placed::Text(text),
                 Piece::Item { number, part } => Placed::Item(self.place(number, &part).await?),
+                Piece::Digest { number, text, part } => {
+                    let place = self.place(number, &(0..u64::MAX)).await?;
+                    Placed::Digest(place, text, part)
+                }
             });
         }
         self.is_begun = true;
@@ -290,6 +305,24 @@ impl Reading {
         all.find_map(|open| Some((Arc::clone(open), open.ranges(number)?)))
     }
 
+    /// A part of what is said of the digest of an item. It is read by itself, when its turn comes.
+    fn digest(&self, place: Place, text: fn(&[u8; 32]) -> String, part: Range<u64>) -> ByteStream {
+        let file = place.instance.blob();
+        let ranges = at(file.range.start, &place.ranges);
+        let run = self.archive.vault.run(&file.object, ranges);
+        let bytes = self.archive.bytes_of(&self.access, &self.pace, place, &run);
+        let told = async move {
+            let text = text(&of_stream(bytes).await?).into_bytes();
+            let at = |offset: u64| {
+                usize::try_from(offset)
+                    .unwrap_or(usize::MAX)
+                    .min(text.len())
+            };
+            Ok(Bytes::copy_from_slice(&text[at(part.start)..at(part.end)]))
+        };
+        stream::once(told).boxed()
+    }
+
     /// Streams of the pieces. Those that follow each other in one pack share its reads.
     fn streams(&self, placed: Vec<Placed>) -> Vec<ByteStream> {
         let mut runs: Vec<(String, Vec<Range<u64>>)> = Vec::new();
@@ -306,6 +339,7 @@ impl Reading {
         let mut run: Option<(String, Run)> = None;
         let streams = placed.into_iter().map(|piece| match piece {
             Placed::Text(text) => stream::iter([Ok(text)]).boxed(),
+            Placed::Digest(place, text, part) => self.digest(place, text, part),
             Placed::Item(place) => {
                 let object = place.instance.blob().object;
                 let is_same = run.as_ref().is_some_and(|(name, _)| *name == object);

@@ -2,7 +2,7 @@
 
 use super::TYPE;
 use super::tags::Tags;
-use crate::model::{Attribute, AttributeSet, JobId, StudyId, Tag, Timestamp, VR};
+use crate::model::{Attribute, AttributeSet, JobId, StudyId, StudyUid, Tag, Timestamp, VR};
 
 /// A study at one version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +107,33 @@ pub fn changelog(changes: &[Change]) -> Vec<u8> {
         tags.open("change");
         tags.text("studyUUID", &change.study.to_string());
         write_change(&mut tags, change);
+    }
+    tags.finish("changelog")
+}
+
+/// A change under its number in the feed of a facility (mint.md 16.9).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Numbered {
+    /// The number: 1 is that of the facility's first change.
+    pub seq: u64,
+    /// The study's Study Instance UID.
+    pub study_instance_uid: StudyUid,
+    /// The change.
+    pub change: Change,
+}
+
+/// A page of the feed as a `changelog`. What MINT 1 does not have are attributes that its readers pass over: `after`, which is
+/// how to ask for the next page, `seq` and `studyInstanceUID` (mint.md 16.9, N06).
+pub fn feed(changes: &[Numbered], after: &str) -> Vec<u8> {
+    let mut tags = Tags::document("changelog");
+    tags.text("after", after);
+    tags.inside();
+    for numbered in changes {
+        tags.open("change");
+        tags.number("seq", numbered.seq);
+        tags.text("studyUUID", &numbered.change.study.to_string());
+        tags.text("studyInstanceUID", numbered.study_instance_uid.as_str());
+        write_change(&mut tags, &numbered.change);
     }
     tags.finish("changelog")
 }
@@ -352,6 +379,17 @@ mod tests {
              type=\"DICOM\" dateTime=\"2026-03-11T05:20:01.512Z\" operation=\"CREATE\" remoteHost=\"ct-room-2\"/>\
              <change changeNumber=\"1\" type=\"DICOM\" dateTime=\"2026-03-11T05:20:01.512Z\" \
              operation=\"DELETE\" remoteHost=\"-\" remoteUser=\"u\"/></changelog>",
+        );
+        let numbered = Numbered {
+            seq: 7,
+            study_instance_uid: StudyUid::parse("2.25.70010").unwrap(),
+            change: unknown.clone(),
+        };
+        check(
+            feed(&[numbered], "xyz"),
+            "<changelog xmlns=\"http://medical.nema.org/mint\" after=\"xyz\"><change seq=\"7\" studyUUID=\"STUDY\" \
+             studyInstanceUID=\"2.25.70010\" changeNumber=\"1\" type=\"DICOM\" \
+             dateTime=\"2026-03-11T05:20:01.512Z\" operation=\"DELETE\" remoteHost=\"-\" remoteUser=\"u\"/></changelog>",
         );
         check(
             changelog(&[unknown]),

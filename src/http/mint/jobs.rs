@@ -6,16 +6,17 @@ use actix_web::{HttpRequest, HttpResponse, get, post, web};
 
 use super::form::Incoming;
 use super::paths::JobNames;
-use super::shapes::{Documents, JobParams, Refused};
+use super::shapes::{Documents, JobParams, Refused, WaitParams};
 use super::xml;
 use crate::auth::{DicomWrite, OfObject};
-use crate::dicom::mint::answers;
+use crate::dicom::mint::answers::{self, JobOutcome, JobStatus};
 use crate::dicom::mint::check::Purpose;
 use crate::error::{Error, Kind, Result};
 use crate::http::Kura;
 use crate::http::caller::Caller;
 use crate::http::dicomweb::shapes::Binary;
 use crate::http::urls::Urls;
+use crate::http::wait;
 use crate::model::JobId;
 
 /// Make a study of a document and its binary items. The answer leads to the job, which has ended by then.
@@ -105,16 +106,25 @@ fn see(urls: &Urls, job: JobId) -> HttpResponse {
         .finish()
 }
 
-/// Show how a job stands.
-#[utoipa::path(tag = "MINT", operation_id = "showMintJob", params(JobParams), responses(Documents, Refused), security(("bearer" = [])))]
+/// Show how a job stands; with `Prefer: wait=N` once it is over, or after so many seconds (MINT Z15).
+#[utoipa::path(tag = "MINT", operation_id = "showMintJob", params(JobParams, WaitParams), responses(Documents, Refused), security(("bearer" = [])))]
 #[get("/jobs/status/{job}")]
 pub(super) async fn status(
     caller: Caller<OfObject<DicomWrite>>,
     kura: Kura,
+    request: HttpRequest,
     names: web::Path<JobNames>,
 ) -> Result<HttpResponse> {
-    let status = kura.archive.catalog(&caller).mint_job(names.job()?).await?;
+    let (job, catalog) = (names.job()?, kura.archive.catalog(&caller));
+    let asked = wait::preferred(request.headers());
+    let is_over = |status: &JobStatus| status.outcome != JobOutcome::InProgress;
+    let look = async || catalog.mint_job(job).await;
+    let status = wait::until(&kura.stopping, asked.unwrap_or_default(), look, is_over).await?;
     let mut response = HttpResponse::Ok();
     response.insert_header((CACHE_CONTROL, "no-store"));
+    if let Some(time) = asked {
+        let applied = format!("wait={}", time.as_secs());
+        response.insert_header(("Preference-Applied", applied));
+    }
     Ok(xml(&mut response, answers::job_status(&status)))
 }

@@ -6,6 +6,7 @@ mod attributes;
 mod bundle;
 mod changelog;
 pub mod exact;
+mod feed;
 mod form;
 mod framing;
 mod items;

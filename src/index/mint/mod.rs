@@ -4,6 +4,7 @@
 
 mod changes;
 mod create;
+mod feed;
 mod numbers;
 mod search;
 mod study;
@@ -13,6 +14,7 @@ pub use changes::{Log, Order};
 pub(super) use changes::{NewChange, note};
 pub use create::{Ended, Existing, NewStudy};
 pub(super) use create::{conclude, succeed};
+pub use feed::{NUMBERED_AT_ONCE, Page};
 pub use numbers::{Counted, Uncounted};
 pub use search::{Hits, Wanted};
 pub use study::MintStudy;
