@@ -4,14 +4,14 @@
 //! the configuration. Without one there is no
 //! `Catalog`, without a `Catalog` no `Visible`, without a `Visible` no bytes (architecture.md 5).
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use super::rejection::Rejection;
 use super::scope::{Scope, ScopeSet};
 use super::strength::Strength;
 use super::token::{Purpose, Verified};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Class, ClassMask, Facility, FacilityId, FacilityState, Timestamp};
+use crate::model::{Class, ClassMask, Facility, FacilityId, FacilityState, OnConflict, Timestamp};
 
 /// Why something was visible (sharing.md 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,14 @@ impl StoreGrant {
     /// Who stores: the token's `sub`.
     pub fn author(&self) -> &str {
         &self.author
+    }
+
+    /// The same for an update, whose objects take the place of those that are there whatever the policy for stores says: what
+    /// was there is kept as an earlier version (SH-11.5).
+    #[must_use]
+    pub fn replacing(mut self) -> Self {
+        Arc::make_mut(&mut self.facility.policy).on_conflict = OnConflict::KeepBothVersions;
+        self
     }
 }
 

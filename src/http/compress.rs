@@ -16,6 +16,8 @@ use actix_web::middleware::Next;
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, StreamExt as _};
 
+use super::digest;
+
 /// What is not longer stays as it is (C10).
 const LEAST_BYTES: usize = 1024;
 
@@ -31,6 +33,8 @@ pub(super) async fn answer<B: MessageBody + 'static>(
     let coding = coding(answer.request().headers());
     let is_text = answer.status() == StatusCode::OK
         && !answer.headers().contains_key(CONTENT_ENCODING)
+        // A digest is that of the bytes as they are.
+        && !digest::is_promised(answer.response())
         && answer.headers().get(CONTENT_TYPE).is_some_and(|value| {
             let media_type = value.to_str().unwrap_or_default();
             let media_type = media_type.split(';').next().unwrap_or_default().trim();

@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 
 use super::multipart::write::Boundary;
 use super::ranges::{Cut, Wanted};
-use super::{State, problem};
+use super::{State, digest, problem};
 use crate::archive::retrieve::ByteStream;
 use crate::archive::stamp::Stamp;
 use crate::model::Timestamp;
@@ -111,7 +111,16 @@ pub(super) async fn answer<B: MessageBody + 'static>(
             return Ok(ServiceResponse::new(request, not_modified(&response)));
         }
     }
-    let response = match wanted(request.headers(), &response) {
+    let wanted = wanted(request.headers(), &response);
+    if wanted != Wanted::Beyond
+        && let Err(error) = digest::keep(&mut response).await
+    {
+        return Ok(ServiceResponse::new(
+            request,
+            HttpResponse::from_error(error),
+        ));
+    }
+    let response = match wanted {
         Wanted::All => response,
         Wanted::Part(range) => part(response, range),
         Wanted::Beyond => {

@@ -10,6 +10,7 @@ mod counted;
 mod credential;
 pub mod data_sets;
 pub mod dicomweb;
+mod digest;
 pub mod expand;
 mod health;
 mod http2;
@@ -31,6 +32,7 @@ pub mod tar;
 mod traced;
 pub mod urls;
 pub mod viewer;
+mod wait;
 pub mod warning;
 pub mod zip;
 

@@ -1,8 +1,13 @@
 //! SHA-256 while bytes pass by.
 
 use std::fmt;
+use std::pin::pin;
 
+use bytes::Bytes;
+use futures::stream::{Stream, TryStreamExt as _};
 use sha2::{Digest as _, Sha256};
+
+use crate::Result;
 
 /// A SHA-256 in the making.
 #[derive(Clone, Default)]
@@ -29,6 +34,19 @@ impl fmt::Debug for Digester {
 /// The SHA-256 of `bytes`.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
+}
+
+/// The SHA-256 of bytes that pass by and are not held.
+///
+/// # Errors
+/// What they cannot be read for.
+pub async fn of_stream(bytes: impl Stream<Item = Result<Bytes>>) -> Result<[u8; 32]> {
+    let mut bytes = pin!(bytes);
+    let mut digester = Digester::default();
+    while let Some(piece) = bytes.try_next().await? {
+        digester.update(&piece);
+    }
+    Ok(digester.finish())
 }
 
 /// A digest as 64 lower-case hexadecimal digits.

@@ -3,6 +3,7 @@
 //! `number` gives the numbers when a study is first read, `layout` knows how long each item is, `list` what is asked for, `read`
 //! gives the bytes.
 
+pub mod arrival;
 pub mod create;
 pub mod document;
 pub mod kept;
@@ -11,3 +12,4 @@ pub mod list;
 mod number;
 pub mod read;
 mod search;
+pub mod update;

@@ -2,7 +2,7 @@
 
 use super::TYPE;
 use super::tags::Tags;
-use crate::model::{Attribute, AttributeSet, JobId, StudyId, Tag, Timestamp, VR};
+use crate::model::{Attribute, AttributeSet, JobId, StudyId, StudyUid, Tag, Timestamp, VR};
 
 /// A study at one version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +111,33 @@ pub fn changelog(changes: &[Change]) -> Vec<u8> {
     tags.finish("changelog")
 }
 
+/// A change under its number in the feed of a facility (mint.md 16.9).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Numbered {
+    /// The number: 1 is that of the facility's first change.
+    pub seq: u64,
+    /// The study's Study Instance UID.
+    pub study_instance_uid: StudyUid,
+    /// The change.
+    pub change: Change,
+}
+
+/// A page of the feed as a `changelog`. What MINT 1 does not have are attributes that its readers pass over: `after`, which is
+/// how to ask for the next page, `seq` and `studyInstanceUID` (mint.md 16.9, N06).
+pub fn feed(changes: &[Numbered], after: &str) -> Vec<u8> {
+    let mut tags = Tags::document("changelog");
+    tags.text("after", after);
+    tags.inside();
+    for numbered in changes {
+        tags.open("change");
+        tags.number("seq", numbered.seq);
+        tags.text("studyUUID", &numbered.change.study.to_string());
+        tags.text("studyInstanceUID", numbered.study_instance_uid.as_str());
+        write_change(&mut tags, &numbered.change);
+    }
+    tags.finish("changelog")
+}
+
 /// The `changelog` of one study, in the order given (mint.md 7.2).
 pub fn study_changelog(study: StudyId, changes: &[Change]) -> Vec<u8> {
     let mut tags = Tags::document("changelog");
@@ -135,6 +162,9 @@ fn write_change(tags: &mut Tags, change: &Change) {
     tags.empty();
 }
 
+/// What a job says of texts that did not fit their character sets.
+const RECODED: &str = "texts did not fit their character set and are stored in UTF-8";
+
 /// How a job stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobOutcome {
@@ -144,6 +174,8 @@ pub enum JobOutcome {
     Success {
         /// Number of the change.
         change_number: u64,
+        /// Whether texts did not fit their character sets (MINT P04).
+        is_recoded: bool,
     },
     /// It is over without effect.
     Failed {
@@ -167,7 +199,7 @@ pub struct JobStatus {
     pub updated_at: Timestamp,
 }
 
-/// A `jobStatus` document; `reason` and `changeNumber` are attributes that readers of MINT 1 pass over (mint.md 9.2, N06).
+/// A `jobStatus` document; `reason`, `changeNumber` and `note` are attributes that readers of MINT 1 pass over (mint.md 9.2, N06).
 pub fn job_status(status: &JobStatus) -> Vec<u8> {
     let mut tags = Tags::document("jobStatus");
     tags.text("jobID", &status.job.to_string());
@@ -182,7 +214,15 @@ pub fn job_status(status: &JobStatus) -> Vec<u8> {
     tags.time("jobUpdated", status.updated_at);
     match &status.outcome {
         JobOutcome::InProgress => {}
-        JobOutcome::Success { change_number } => tags.number("changeNumber", *change_number),
+        JobOutcome::Success {
+            change_number,
+            is_recoded,
+        } => {
+            tags.number("changeNumber", *change_number);
+            if *is_recoded {
+                tags.text("note", RECODED);
+            }
+        }
         JobOutcome::Failed { reason } => tags.text("reason", reason),
     }
     tags.inside();
@@ -340,6 +380,17 @@ mod tests {
              <change changeNumber=\"1\" type=\"DICOM\" dateTime=\"2026-03-11T05:20:01.512Z\" \
              operation=\"DELETE\" remoteHost=\"-\" remoteUser=\"u\"/></changelog>",
         );
+        let numbered = Numbered {
+            seq: 7,
+            study_instance_uid: StudyUid::parse("2.25.70010").unwrap(),
+            change: unknown.clone(),
+        };
+        check(
+            feed(&[numbered], "xyz"),
+            "<changelog xmlns=\"http://medical.nema.org/mint\" after=\"xyz\"><change seq=\"7\" studyUUID=\"STUDY\" \
+             studyInstanceUID=\"2.25.70010\" changeNumber=\"1\" type=\"DICOM\" \
+             dateTime=\"2026-03-11T05:20:01.512Z\" operation=\"DELETE\" remoteHost=\"-\" remoteUser=\"u\"/></changelog>",
+        );
         check(
             changelog(&[unknown]),
             "<changelog xmlns=\"http://medical.nema.org/mint\"><change studyUUID=\"STUDY\" changeNumber=\"1\" \
@@ -357,28 +408,30 @@ mod tests {
             created_at: AT,
             updated_at: AT,
         };
-        let check = |outcome, state: &str| {
+        let check = |outcome, state: &str, behind: &str| {
             check(
                 job_status(&status(outcome)),
                 &format!(
                     "<jobStatus xmlns=\"http://medical.nema.org/mint\" jobID=\"JOB\" studyUUID=\"STUDY\" \
                      jobStatus=\"{state} jobCreated=\"2026-03-11T05:20:01.512Z\" \
-                     jobUpdated=\"2026-03-11T05:20:01.512Z\"{}></jobStatus>",
-                    match state {
-                        "SUCCESS\"" => " changeNumber=\"3\"",
-                        "FAILED\"" => " reason=\"no instance\"",
-                        _ => "",
-                    }
+                     jobUpdated=\"2026-03-11T05:20:01.512Z\"{behind}></jobStatus>"
                 ),
             );
         };
-        check(JobOutcome::InProgress, "IN_PROGRESS\"");
-        check(JobOutcome::Success { change_number: 3 }, "SUCCESS\"");
+        check(JobOutcome::InProgress, "IN_PROGRESS\"", "");
+        let success = |is_recoded| JobOutcome::Success {
+            change_number: 3,
+            is_recoded,
+        };
+        check(success(false), "SUCCESS\"", " changeNumber=\"3\"");
+        let noted = " changeNumber=\"3\" note=\"texts did not fit their character set and are stored in UTF-8\"";
+        check(success(true), "SUCCESS\"", noted);
         check(
             JobOutcome::Failed {
                 reason: "no instance".to_owned(),
             },
             "FAILED\"",
+            " reason=\"no instance\"",
         );
     }
 

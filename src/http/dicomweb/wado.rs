@@ -1,6 +1,7 @@
 //! WADO-RS: whole instances (PS3.18 10.4.1.1, dicomweb.md section 6).
 
 use std::collections::BTreeSet;
+use std::future::ready;
 use std::sync::Arc;
 
 use actix_web::http::header::CONTENT_DISPOSITION;
@@ -23,7 +24,7 @@ use crate::http::caller::Caller;
 use crate::http::problem::{self, no_such_part};
 use crate::http::respond::Part;
 use crate::http::warning::warning;
-use crate::http::{Kura, conditional, respond};
+use crate::http::{Kura, conditional, digest, respond};
 use crate::index::catalog::{Instance, Scope, Visible};
 
 /// Retrieve the instances of a study.
@@ -99,6 +100,10 @@ pub(super) async fn of_one(
     }
     response.insert_header((CONTENT_DISPOSITION, name));
     if let Some(instance) = stored {
+        if digest::is_wanted(request.headers()) {
+            // Taken when it was stored (MINT Z30, Z31).
+            digest::promise(&mut response, ready(Ok(instance.digest)));
+        }
         let (archive, access) = (kura.archive.clone(), Arc::clone(access));
         conditional::seekable(&mut response, move |range| {
             archive.file_part(&access, &instance, &range)

@@ -3,8 +3,9 @@
 use actix_web::{HttpRequest, HttpResponse, get, web};
 
 use super::asked::{Asked, before};
+use super::feed;
 use super::paths::{StudyNames, without_slash};
-use super::shapes::{ChangelogParams, Documents, DocumentsOrNone, Refused, StudyParams};
+use super::shapes::{ChangelogParams, Documents, Refused, StudyParams, XmlDocument};
 use super::xml;
 use crate::archive::stamp::Stamp;
 use crate::auth::{DicomRead, OfObject};
@@ -14,8 +15,16 @@ use crate::http::caller::Caller;
 use crate::http::{Kura, conditional, respond};
 use crate::index::mint::{Log, Order};
 
-/// The changes of all studies.
-#[utoipa::path(tag = "MINT", operation_id = "listMintChanges", params(ChangelogParams), responses(DocumentsOrNone, Refused), security(("bearer" = [])))]
+/// The changes of all studies: newest first, or with `after` as a feed to follow.
+#[utoipa::path(
+    tag = "MINT", operation_id = "listMintChanges", params(ChangelogParams),
+    responses(
+        (status = 200, description = "The document, or a page of the feed.", content((XmlDocument = "text/xml"), (feed::FeedPage = "application/json"))),
+        (status = 204, description = "Nothing can have happened in the future."),
+        Refused
+    ),
+    security(("bearer" = []))
+)]
 #[get("/changelog")]
 pub(super) async fn of_archive(
     caller: Caller<DicomRead>,
@@ -23,6 +32,9 @@ pub(super) async fn of_archive(
     request: HttpRequest,
 ) -> Result<HttpResponse> {
     let asked = Asked::read(request.query_string())?;
+    if let Some(after) = asked.value("after") {
+        return feed::page(&caller, &kura, &request, (&asked, after)).await;
+    }
     let consolidate = asked.word("consolidate", &[("true", true), ("false", false)])?;
     let orders = [("asc", Order::OldestFirst), ("desc", Order::NewestFirst)];
     let limit = asked.limit()?;

@@ -6,7 +6,7 @@
 //! Content-Type: application/octet-stream LF
 //! Content-ID: <17@study> LF
 //! Content-Length: 524288 LF
-//!                                               Content-Location, in the form of RFC 2046 only
+//!                                               Content-Location, in the form of RFC 2046 only; Repr-Digest, if it is wanted
 //! LF
 //! (the bytes) LF
 //! --B--                                         and CR LF, in the form of RFC 2046 only
@@ -15,6 +15,7 @@
 //! MINT2DICOM reads the lines of the first form by their position and writes files without pixels where one is missing, one too
 //! many, or ends otherwise (MINT I11).
 
+use std::iter;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -22,6 +23,7 @@ use bytes::Bytes;
 use crate::archive::mint::layout::{Chosen, Item};
 use crate::archive::mint::read::Piece;
 use crate::dicom::mint::TYPE;
+use crate::http::digest;
 use crate::http::multipart::write::Boundary;
 use crate::model::StudyId;
 
@@ -32,6 +34,8 @@ pub(super) struct Framing {
     study: StudyId,
     /// Where items are, in the form of RFC 2046.
     root: Option<String>,
+    /// Whether each part tells its digest.
+    with_digests: bool,
 }
 
 impl Framing {
@@ -41,6 +45,7 @@ impl Framing {
             boundary: boundary.as_str().to_owned(),
             study,
             root: None,
+            with_digests: false,
         }
     }
 
@@ -49,6 +54,14 @@ impl Framing {
         Self {
             root: Some(root),
             ..Self::replaced(boundary, study)
+        }
+    }
+
+    /// The same, where each part tells the digest of its item (MINT 16.3).
+    pub(super) fn with_digests(self, with_digests: bool) -> Self {
+        Self {
+            with_digests,
+            ..self
         }
     }
 
@@ -85,8 +98,22 @@ impl Framing {
             let item = format!("{root}/studies/{study}/{TYPE}/binaryitems/{number}");
             head.extend(["Content-Location: ", &item, end]);
         }
-        head.push_str(end);
+        if self.with_digests {
+            head.push_str("Repr-Digest: ");
+        } else {
+            head.push_str(end);
+        }
         head
+    }
+
+    /// What follows the head: the digest, and the end of the head behind it; nothing where it is not wanted.
+    fn digest(&self, number: u32) -> Option<[Piece; 2]> {
+        let (end, part) = (self.line_end(), 0..digest::FIELD_BYTES);
+        self.with_digests.then(|| {
+            let text = digest::field;
+            let told = Piece::Digest { number, text, part };
+            [told, Piece::Text(Bytes::from([end, end].concat()))]
+        })
     }
 
     /// What stands before the bytes of a document that comes before all items, and behind them.
@@ -123,9 +150,10 @@ impl Framing {
     /// The length of the body in bytes.
     pub(super) fn len(&self, chosen: &Chosen) -> u64 {
         let after = self.line_end().len() as u64;
+        let digest: u64 = self.digest(0).iter().flatten().map(len).sum();
         let parts = chosen
             .items()
-            .map(|item| self.head(item).len() as u64 + item.len + after);
+            .map(|item| self.head(item).len() as u64 + digest + item.len + after);
         parts.fold(self.end().len() as u64, u64::saturating_add)
     }
 
@@ -140,15 +168,13 @@ impl Framing {
         let end = Piece::Text(Bytes::from(self.end()));
         let whole = items.flat_map(move |item| {
             let head = Piece::Text(Bytes::from(framing.head(item)));
+            let digest = framing.digest(item.number).into_iter().flatten();
             let bytes = Piece::Item {
                 number: item.number,
                 part: 0..item.len,
             };
-            [
-                head,
-                bytes,
-                Piece::Text(Bytes::from_static(after.as_bytes())),
-            ]
+            let end = Piece::Text(Bytes::from_static(after.as_bytes()));
+            iter::once(head).chain(digest).chain([bytes, end])
         });
         let mut at = 0_u64;
         let pieces = whole.chain([end]).map(move |piece| {
@@ -168,8 +194,16 @@ impl Framing {
 fn len(piece: &Piece) -> u64 {
     match piece {
         Piece::Text(text) => text.len() as u64,
-        Piece::Item { part, .. } => part.end.saturating_sub(part.start),
+        Piece::Item { part, .. } | Piece::Digest { part, .. } => {
+            part.end.saturating_sub(part.start)
+        }
     }
+}
+
+/// The range `cut` of a range, as far as it reaches.
+fn within(part: &Range<u64>, cut: &Range<u64>) -> Range<u64> {
+    let at = |offset: u64| part.start.saturating_add(offset).min(part.end);
+    at(cut.start)..at(cut.end)
 }
 
 /// The bytes `range` of a piece, as far as it has them.
@@ -184,11 +218,12 @@ fn cut(piece: Piece, range: Range<u64>) -> Piece {
             Piece::Text(text.slice(at(range.start)..at(range.end)))
         }
         Piece::Item { number, part } => {
-            let at = |offset: u64| part.start.saturating_add(offset).min(part.end);
-            Piece::Item {
-                number,
-                part: at(range.start)..at(range.end),
-            }
+            let part = within(&part, &range);
+            Piece::Item { number, part }
+        }
+        Piece::Digest { number, text, part } => {
+            let part = within(&part, &range);
+            Piece::Digest { number, text, part }
         }
     }
 }

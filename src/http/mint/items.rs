@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use actix_web::http::header::{ACCEPT, ACCEPT_RANGES, CONTENT_TYPE};
+use actix_web::http::header::{ACCEPT, ACCEPT_RANGES, CONTENT_TYPE, VARY};
 use actix_web::{HttpRequest, HttpResponse, get, web};
 
 use super::framing::Framing;
@@ -19,9 +19,10 @@ use crate::http::caller::Caller;
 use crate::http::dicomweb::shapes::Binary;
 use crate::http::media_type::split;
 use crate::http::multipart::write::Boundary;
-use crate::http::{Kura, conditional, problem, respond};
+use crate::http::{Kura, conditional, digest, problem, respond};
 use crate::index::catalog::Narrowed;
 use crate::index::mint::MintStudy;
+use crate::storage::digest::of_stream;
 
 const OCTETS: &str = "application/octet-stream";
 
@@ -60,7 +61,10 @@ pub(super) async fn retrieve(
         respond::object_headers(&mut response);
         return Ok(response.finish());
     }
-    let stamp = Stamp::of_version(&study.at, &access).with(layout.digest());
+    let mut stamp = Stamp::of_version(&study.at, &access).with(layout.digest());
+    if wants_related(&request) && digest::is_wanted(request.headers()) {
+        stamp = stamp.in_form("with digests");
+    }
     conditional::made_of(&request, &stamp);
     many(&kura, &access, &request, &study, chosen).await
 }
@@ -124,6 +128,10 @@ async fn alone(
         .content_type(OCTETS)
         .insert_header((ACCEPT_RANGES, "bytes"));
     let access = Arc::clone(access);
+    if digest::is_wanted(request.headers()) {
+        let whole = archive.item_bytes(&access, &item, &(0..len));
+        digest::promise(&mut response, of_stream(whole));
+    }
     conditional::seekable(&mut response, move |range| {
         archive.item_bytes(&access, &item, &range)
     });
@@ -142,7 +150,9 @@ async fn many(
     let boundary = conditional::boundary(request);
     let boundary = boundary.unwrap_or_else(|| Boundary::of(uuid::Uuid::new_v4()));
     let framing = if wants_related(request) {
+        let with_digests = digest::is_wanted(request.headers());
         Framing::related(&boundary, study.at.study, kura.urls(request).mint())
+            .with_digests(with_digests)
     } else {
         Framing::replaced(&boundary, study.at.study)
     };
@@ -151,7 +161,8 @@ async fn many(
     respond::object_headers(&mut response);
     response
         .insert_header((CONTENT_TYPE, framing.content_type()))
-        .insert_header((ACCEPT_RANGES, "bytes"));
+        .insert_header((ACCEPT_RANGES, "bytes"))
+        .append_header((VARY, digest::WANT_REPR_DIGEST.as_str()));
     let (archive, access, study) = (kura.archive.clone(), Arc::clone(access), study.at.study);
     let open = move |range: Range<u64>| {
         let pieces = framing.pieces(&chosen, range);

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use actix_web::{HttpRequest, HttpResponse, get, web};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, get, web};
 use bytes::Bytes;
 use flate2::read::GzDecoder;
 use futures::stream::{self, StreamExt as _};
@@ -17,9 +17,10 @@ use crate::auth::{DicomRead, OfObject};
 use crate::error::{Error, Result};
 use crate::http::caller::Caller;
 use crate::http::dicomweb::shapes::Binary;
-use crate::http::{Kura, compress, conditional, problem, respond};
+use crate::http::{Kura, compress, conditional, digest, problem, respond};
 use crate::index::catalog::Brought;
 use crate::model::StudyId;
+use crate::storage::digest::{of_stream, sha256};
 
 const GZIP: &str = "application/gzip";
 const OCTETS: &str = "application/octet-stream";
@@ -168,8 +169,12 @@ async fn answer(
     conditional::made_of(request, &Stamp::of_version(&study.at, &access));
     let mut response = HttpResponse::Ok();
     respond::object_headers(&mut response);
+    let is_digest_wanted = digest::is_wanted(request.headers());
     if encoding.is_packed {
         response.insert_header((CONTENT_TYPE, GZIP));
+        if is_digest_wanted {
+            promise_packed(&mut response, &document);
+        }
         return Ok(response.body(document.gzip));
     }
     let is_text = encoding.content != Content::Protobuf;
@@ -179,10 +184,23 @@ async fn answer(
     let gzip = compress::weight(request.headers(), "gzip");
     if gzip > 0.0 && (gzip >= zstd || !is_text) {
         response.insert_header((CONTENT_ENCODING, "gzip"));
+        if is_digest_wanted {
+            promise_packed(&mut response, &document);
+        }
         return Ok(response.body(document.gzip));
+    }
+    if is_digest_wanted {
+        let whole = inflated(document.clone());
+        digest::promise(&mut response, of_stream(whole));
     }
     let len = document.len;
     respond::sized(&mut response, len, inflated(document).boxed()).await
+}
+
+/// Promises the digest of a document as it is kept.
+fn promise_packed(response: &mut HttpResponseBuilder, document: &Document) {
+    let gzip = document.gzip.clone();
+    digest::promise(response, async move { Ok(sha256(&gzip)) });
 }
 
 /// A document as it is, piece by piece.

@@ -6,6 +6,8 @@ mod attributes;
 mod bundle;
 mod changelog;
 pub mod exact;
+mod feed;
+mod form;
 mod framing;
 mod items;
 mod jobs;
@@ -42,6 +44,7 @@ fn studies(config: &mut ServiceConfig<'_>) {
         .service(types::list)
         .service(types::dictionary)
         .service(jobs::create)
+        .service(jobs::update)
         .service(jobs::status)
         .service(study::root)
         .service(study::delete)

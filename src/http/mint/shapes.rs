@@ -78,6 +78,15 @@ pub struct JobParams {
     job: String,
 }
 
+/// How long an answer may wait.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct WaitParams {
+    /// `wait=N`: for so many seconds, at most 60.
+    #[param(rename = "Prefer")]
+    prefer: Option<String>,
+}
+
 /// Names items.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -165,6 +174,12 @@ pub struct ChangelogParams {
     offset: Option<i64>,
     /// `desc`, newest first, which is so if it is not said, or `asc`.
     order: Option<String>,
+    /// The feed: what follows the cursor of the page before, or everything if it is empty. `limit` and `wait` go with it.
+    #[param(allow_reserved)]
+    after: Option<String>,
+    /// With `after`: how many seconds to wait for a change, 60 at most.
+    #[param(format = "integer")]
+    wait: Option<i64>,
 }
 
 /// An answer that is a document.
@@ -173,17 +188,6 @@ pub enum Documents {
     /// The document.
     #[response(status = 200, content_type = "text/xml")]
     Document(XmlDocument),
-}
-
-/// An answer that is a document, or nothing.
-#[derive(Debug, IntoResponses)]
-pub enum DocumentsOrNone {
-    /// The document.
-    #[response(status = 200, content_type = "text/xml")]
-    Document(XmlDocument),
-    /// Nothing can have happened in the future.
-    #[response(status = 204)]
-    None,
 }
 
 /// What binary items are sent as.

@@ -124,7 +124,7 @@ impl Catalog<'_> {
     }
 
     /// Changes `c` of studies `s` that the caller may know of.
-    fn select_changes(&self) -> SelectStatement {
+    pub(super) fn select_changes(&self) -> SelectStatement {
         let of_study = Expr::col(("s", "study_id")).equals(("c", "study_id"));
         Query::select()
             .columns(
@@ -145,7 +145,7 @@ impl Catalog<'_> {
 }
 
 /// A row of [`Catalog::select_changes`]. Everything that is visible is the caller's own today, so the caller may know who it was.
-fn read(row: &QueryResult) -> Result<Change> {
+pub(super) fn read(row: &QueryResult) -> Result<Change> {
     let operation: String = get(row, "operation")?;
     let known = [Operation::Create, Operation::Update, Operation::Delete];
     let operation = known.into_iter().find(|known| known.as_str() == operation);

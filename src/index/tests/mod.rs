@@ -3,6 +3,7 @@
 mod any_steps;
 mod asking;
 mod broken_off;
+mod feed;
 mod grouping;
 mod guarding;
 mod identity;

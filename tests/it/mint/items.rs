@@ -31,7 +31,7 @@ fn several() -> Builder {
 }
 
 /// A study of two slices, stored the wrong way round, and a loop: items 0 and 1, the long value 2, and the frames 3 to 5.
-async fn study() -> (Server, String, String) {
+pub async fn study() -> (Server, String, String) {
     let server = Server::start();
     let token = server.reader("F001");
     let files = [several().file(), slice(2, 1).file(), slice(1, 1).file()];
@@ -49,7 +49,7 @@ fn expected(number: usize) -> Vec<u8> {
     }
 }
 
-fn path(uuid: &str, list: &str) -> String {
+pub fn path(uuid: &str, list: &str) -> String {
     format!("/mint/studies/{uuid}/DICOM/binaryitems/{list}")
 }
 

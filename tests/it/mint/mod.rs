@@ -7,12 +7,15 @@ pub mod create;
 mod create_crash;
 mod create_refused;
 mod create_values;
+mod digests;
 mod exact;
 mod exact_broken;
 mod exact_corpus;
 mod exact_hostile;
 mod exact_upload;
+mod feed;
 mod items;
+mod jobs;
 mod legacy;
 mod meaning;
 mod metadata;
@@ -21,6 +24,9 @@ mod streams;
 mod study;
 mod transport;
 mod types;
+mod update;
+mod update_crash;
+mod update_refused;
 
 use reqwest::Method;
 
