@@ -11,6 +11,7 @@ pub mod multipart;
 pub mod native;
 pub mod proxy;
 pub mod server;
+pub mod slow;
 pub mod watched;
 
 pub use instance::instance;
