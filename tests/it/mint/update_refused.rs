@@ -1,12 +1,14 @@
 //! Who may change a study, and what an update has to say (MINT 9.1, 15).
 
 use reqwest::Method;
+use sea_orm::{ConnectionTrait as _, Database};
 
 use super::create::document;
 use super::update::{
     PATH, SERIES, UPDATE, binary, changed, example, failed, field, of_instance, post, small, update,
 };
 use super::{assert_document, delete};
+use crate::harness::backing;
 
 #[tokio::test]
 async fn mint_f03_x02_x15_x16_who_may_and_what_is_asked() {
@@ -130,4 +132,22 @@ async fn mint_f09_who_reads_a_part_is_not_told_by_a_change_of_the_rest() {
     let none = small("", "", "", "");
     let reason = failed(&update(&server, &token, (&uuid, "1"), &none, Vec::new()).await);
     assert!(reason.contains("read all"), "{reason}");
+}
+
+#[tokio::test]
+async fn mint_x19_what_must_be_kept_is_corrected_and_not_taken_out() {
+    let (server, token, uuid) = example().await;
+    let database = Database::connect(backing::database_url(server.data.path()))
+        .await
+        .unwrap();
+    // In microseconds: the year 2200.
+    let keep = "UPDATE study SET retain_until = 7258118400000000";
+    database.execute_unprepared(keep).await.unwrap();
+    let items = vec![binary(0, vec![0; 32])];
+    let reason = failed(&update(&server, &token, (&uuid, "0"), UPDATE, items).await);
+    assert!(reason.contains("retention"), "{reason}");
+    assert_eq!(delete(&server, &token, &uuid).await.status, 409);
+    let corrected = small("<attr tag=\"00081030\" vr=\"LO\" val=\"A\"/>", "", "", "");
+    let job = update(&server, &token, (&uuid, "0"), &corrected, Vec::new()).await;
+    changed(&job, "1");
 }
