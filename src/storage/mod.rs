@@ -33,5 +33,6 @@ pub use backend::is_of_the_object;
 pub use footer::{Footer, read_footer};
 pub use pack::{Entry, PackName, PackWriter, Sealed, SealedEntry, seal_all};
 pub use place::{BlobRef, MetaPlace, Piece};
+pub(crate) use run::GAP_BYTES;
 pub use run::Run;
 pub use vault::{Put, Vault};

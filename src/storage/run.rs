@@ -14,7 +14,7 @@ use crate::Result;
 use crate::error::{Error, Kind};
 
 /// A hole up to this long is read over: what an object store sends in the time that one more request takes.
-const GAP_BYTES: u64 = 64 << 10;
+pub(crate) const GAP_BYTES: u64 = 64 << 10;
 
 /// Ranges on their way. A clone is the same run: its ranges are read one at a time, whoever asks.
 #[derive(Clone)]

@@ -58,6 +58,11 @@ impl Vault {
         Ok(Self(Arc::new(backend)))
     }
 
+    /// Whether each read is a request over the network, of which several are best asked for at once.
+    pub fn is_remote(&self) -> bool {
+        self.0.is_remote
+    }
+
     /// Begins the object `object`, which nobody sees before [`Put::close`].
     ///
     /// # Errors

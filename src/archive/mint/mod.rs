@@ -1,8 +1,9 @@
 //! What MINT makes of a study beside its metadata: numbered items, found in the stored files and sent from there (MINT 6, 11.5).
 //!
 //! `number` gives the numbers when a study is first read, `layout` knows how long each item is, `list` what is asked for, `read`
-//! gives the bytes.
+//! gives the bytes, `ahead` those of an object store.
 
+mod ahead;
 pub mod arrival;
 pub mod create;
 pub mod document;

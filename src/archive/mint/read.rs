@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
+use super::ahead::cut;
 use crate::archive::Archive;
 use crate::archive::guard::Pace;
 use crate::archive::retrieve::ByteStream;
@@ -151,16 +152,25 @@ impl Archive {
         study: StudyId,
         pieces: impl Iterator<Item = Piece> + Send + 'static,
     ) -> ByteStream {
+        let is_remote = self.vault.is_remote();
+        let pieces: Box<dyn Iterator<Item = Piece> + Send> = if is_remote {
+            Box::new(pieces.flat_map(cut))
+        } else {
+            Box::new(pieces)
+        };
         let reading = Reading {
             archive: self.clone(),
             access: Arc::clone(access),
             study,
-            pieces: (Box::new(pieces) as Box<dyn Iterator<Item = Piece> + Send>).peekable(),
+            pieces: pieces.peekable(),
             window: Vec::new(),
             scattered: None,
             is_begun: false,
             pace: Pace::default(),
         };
+        if is_remote {
+            return reading.ahead();
+        }
         let batches = stream::try_unfold(reading, |mut reading| async move {
             let batch = reading.batch().await?;
             Ok::<_, Error>(
@@ -189,10 +199,15 @@ impl Archive {
     }
 
     /// The bytes at a place; those of a deflated data set have to be inflated from its beginning.
-    fn bytes_of(&self, access: &Arc<Access>, pace: &Pace, it: Place, run: &Run) -> ByteStream {
+    pub(super) fn bytes_of(
+        &self,
+        access: &Arc<Access>,
+        pace: &Pace,
+        it: Place,
+        run: &Run,
+    ) -> ByteStream {
+        let is_deflated = it.is_deflated();
         let Place { instance, ranges } = it;
-        let is_deflated = TransferSyntax::of(&instance.transfer_syntax_uid)
-            .is_some_and(|syntax| syntax.encoding == Encoding::Deflated);
         let bytes = if is_deflated {
             self.produce(&instance, Window::new(ranges))
         } else {
@@ -218,28 +233,36 @@ fn found(opened: Vec<Open>, number: u32) -> Option<StoredItem> {
 }
 
 /// Where a part of an item lies.
-struct Place {
-    instance: Arc<Visible<Instance>>,
+pub(super) struct Place {
+    pub(super) instance: Arc<Visible<Instance>>,
     /// Ranges of its file.
-    ranges: Vec<Range<u64>>,
+    pub(super) ranges: Vec<Range<u64>>,
+}
+
+impl Place {
+    /// Whether its data set lies deflated.
+    pub(super) fn is_deflated(&self) -> bool {
+        TransferSyntax::of(&self.instance.transfer_syntax_uid)
+            .is_some_and(|syntax| syntax.encoding == Encoding::Deflated)
+    }
 }
 
 /// An answer on its way.
-struct Reading {
-    archive: Archive,
-    access: Arc<Access>,
+pub(super) struct Reading {
+    pub(super) archive: Archive,
+    pub(super) access: Arc<Access>,
     study: StudyId,
     pieces: Peekable<Box<dyn Iterator<Item = Piece> + Send>>,
     /// The page of rows that was fetched last.
     window: Vec<Arc<Open>>,
     /// Instances whose numbers do not follow each other, once one of them was met.
     scattered: Option<Vec<Arc<Open>>>,
-    is_begun: bool,
-    pace: Pace,
+    pub(super) is_begun: bool,
+    pub(super) pace: Pace,
 }
 
 /// A piece whose place is known.
-enum Placed {
+pub(super) enum Placed {
     Text(Bytes),
     Digest(Place, fn(&[u8; 32]) -> String, Range<u64>),
     Item(Place),
@@ -252,19 +275,36 @@ impl Reading {
         // The first pieces go out as soon as they are found.
         let most = if self.is_begun { BATCH } else { FIRST_BATCH };
         while placed.len() < most
-            && let Some(piece) = self.pieces.next()
+            && let Some(piece) = self.placed().await?
         {
-            placed.push(match piece {
-                Piece::Text(text) => Placed::Text(text),
-                Piece::Item { number, part } => Placed::Item(self.place(number, &part).await?),
-                Piece::Digest { number, text, part } => {
-                    let place = self.place(number, &(0..u64::MAX)).await?;
-                    Placed::Digest(place, text, part)
-                }
-            });
+            placed.push(piece);
         }
         self.is_begun = true;
         Ok((!placed.is_empty()).then(|| self.streams(placed)))
+    }
+
+    /// The next piece and its place; `None` at the end.
+    pub(super) async fn placed(&mut self) -> Result<Option<Placed>> {
+        let Some(piece) = self.pieces.next() else {
+            return Ok(None);
+        };
+        Ok(Some(match piece {
+            Piece::Text(text) => Placed::Text(text),
+            Piece::Item { number, part } => Placed::Item(self.place(number, &part).await?),
+            Piece::Digest { number, text, part } => {
+                let place = self.place(number, &(0..u64::MAX)).await?;
+                Placed::Digest(place, text, part)
+            }
+        }))
+    }
+
+    /// Whether the place of the next piece is not known before more rows are fetched.
+    pub(super) fn needs_rows(&mut self) -> bool {
+        let number = match self.pieces.peek() {
+            Some(Piece::Item { number, .. } | Piece::Digest { number, .. }) => *number,
+            Some(Piece::Text(_)) | None => return false,
+        };
+        self.in_window(number).is_none() && self.among_scattered(number).is_none()
     }
 
     async fn place(&mut self, number: u32, part: &Range<u64>) -> Result<Place> {
@@ -306,7 +346,12 @@ impl Reading {
     }
 
     /// A part of what is said of the digest of an item. It is read by itself, when its turn comes.
-    fn digest(&self, place: Place, text: fn(&[u8; 32]) -> String, part: Range<u64>) -> ByteStream {
+    pub(super) fn digest(
+        &self,
+        place: Place,
+        text: fn(&[u8; 32]) -> String,
+        part: Range<u64>,
+    ) -> ByteStream {
         let file = place.instance.blob();
         let ranges = at(file.range.start, &place.ranges);
         let run = self.archive.vault.run(&file.object, ranges);
@@ -358,7 +403,7 @@ impl Reading {
 }
 
 /// Ranges of a file that begins at `start` of its object.
-fn at(start: u64, ranges: &[Range<u64>]) -> Vec<Range<u64>> {
+pub(super) fn at(start: u64, ranges: &[Range<u64>]) -> Vec<Range<u64>> {
     let moved = ranges
         .iter()
         .map(|range| start.saturating_add(range.start)..start.saturating_add(range.end));

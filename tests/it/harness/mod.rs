@@ -12,6 +12,7 @@ pub mod multipart;
 pub mod native;
 pub mod proxy;
 pub mod server;
+pub mod slow;
 pub mod watched;
 pub mod wire;
 

@@ -1,5 +1,6 @@
 //! MINT through the real door; files are named as in `src/http/mint`.
 
+mod ahead;
 mod attributes;
 mod changelog;
 mod corpus;
