@@ -21,7 +21,7 @@ fn listener(facility: &str, more: &str) -> String {
 const WRITING: &str = ",scopes=[\"dicom.read\",\"dicom.write\"]";
 
 /// A server with one legacy listener for F001, which ends in `more`, and the address of its MINT.
-fn start(more: &str) -> (Server, String) {
+pub(super) fn start(more: &str) -> (Server, String) {
     let server = Server::start_set(&[
         (
             "KURA_MINT__LEGACY",
@@ -43,7 +43,7 @@ fn get_with(base: &str, path: &str, more: &[&str]) -> Answer {
     wire.answer()
 }
 
-fn get(base: &str, path: &str) -> Answer {
+pub(super) fn get(base: &str, path: &str) -> Answer {
     get_with(base, path, &[])
 }
 
@@ -52,16 +52,21 @@ fn host(base: &str) -> String {
 }
 
 /// The path of an address.
-fn path_of(url: &str) -> &str {
+pub(super) fn path_of(url: &str) -> &str {
     let rest = url.strip_prefix("http://").expect("an address");
     rest.find('/').map_or("", |at| &rest[at..])
 }
 
-/// Posts a form as DICOM2MINT does: without a length, and not before it is told to go on.
 fn post_create(wire: &mut Wire, base: &str, body: &[u8]) -> Answer {
+    post(wire, base, "createstudy", body)
+}
+
+/// Posts a form as DICOM2MINT does: without a length, and not before it is told to go on.
+pub(super) fn post(wire: &mut Wire, base: &str, job: &str, body: &[u8]) -> Answer {
+    let line = format!("POST /MINTServer/jobs/{job} HTTP/1.1");
     let form_type = format!("Content-Type: {}", form_type());
     wire.head(&[
-        "POST /MINTServer/jobs/createstudy HTTP/1.1",
+        &line,
         "Transfer-Encoding: chunked",
         &form_type,
         &host(base),

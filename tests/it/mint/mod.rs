@@ -18,6 +18,7 @@ mod feed;
 mod items;
 mod jobs;
 mod legacy;
+mod legacy_update;
 mod meaning;
 mod metadata;
 mod search;
