@@ -29,10 +29,14 @@ use super::caller::Gate;
 use super::dicomweb::stow::admit as admit_store;
 use super::http2;
 use super::mint::exact::admit as admit_upload;
+use super::mint::form::admit as admit_form;
 use super::mint::legacy::{Legacy, app as mint_of_old};
 use super::urls::Address;
 use super::viewer::Viewer;
 use super::{Kura, State};
+
+/// Where MINT takes studies as forms.
+const FORMS: [&str; 2] = ["/mint/jobs/createstudy", "/mint/jobs/updatestudy"];
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -382,8 +386,9 @@ async fn may_continue(
 ) -> Result<Request, Response<BoxBody>> {
     let path = request.path().trim_end_matches('/');
     let is_upload = path == "/mint/exact/objects";
-    let is_store =
-        request.method() == Method::POST && (is_upload || path.starts_with("/dicomweb/studies"));
+    let is_form = FORMS.contains(&path);
+    let is_store = request.method() == Method::POST
+        && (is_upload || is_form || path.starts_with("/dicomweb/studies"));
     // A session's cookie is read with the whole request; browsers do not wait for leave.
     let has_session =
         request.headers().contains_key(COOKIE) && !request.headers().contains_key(AUTHORIZATION);
@@ -391,6 +396,8 @@ async fn may_continue(
         let query = request.uri().query().unwrap_or_default();
         let admitted = if is_upload {
             admit_upload(gate, state, request.headers()).await
+        } else if is_form {
+            admit_form(gate, state, request.headers()).await
         } else {
             admit_store(gate, state, request.headers(), query).await
         };

@@ -168,21 +168,26 @@ impl Attribute {
         }
     }
 
-    /// The binary items that it refers to, at any depth, in order.
-    pub fn bulks(&self) -> impl Iterator<Item = &Bulk> {
-        let nested: &[Node] = if let Value::Items(nodes) = &self.value {
+    /// Itself and, where it is a sequence, the attributes in it at any depth, in order.
+    pub fn nested(&self) -> impl Iterator<Item = &Self> {
+        let nodes: &[Node] = if let Value::Items(nodes) = &self.value {
             nodes
         } else {
             &[]
         };
-        let nested = nested.iter().filter_map(|node| {
+        let inside = nodes.iter().filter_map(|node| {
             if let Node::Attribute(attribute) = node {
-                attribute.value.bulk()
+                Some(attribute)
             } else {
                 None
             }
         });
-        self.value.bulk().into_iter().chain(nested)
+        std::iter::once(self).chain(inside)
+    }
+
+    /// The binary items that it refers to, at any depth, in order.
+    pub fn bulks(&self) -> impl Iterator<Item = &Bulk> {
+        self.nested().filter_map(|attribute| attribute.value.bulk())
     }
 
     /// As [`bulks`](Self::bulks), to be changed.

@@ -16,7 +16,7 @@
     clippy::as_conversions
 )]
 
-use super::document::{Attribute, Bulk, Instance, Node, Value};
+use super::document::{Attribute, Bulk, Instance, Value};
 use super::items::is_item_of;
 use crate::dicom::varint::{put, take};
 use crate::error::{Error, Kind, Result};
@@ -173,21 +173,7 @@ impl Numbers {
 fn elements(instance: &Instance) -> impl Iterator<Item = &Attribute> {
     let mut attributes: Vec<&Attribute> = instance.attributes.iter().collect();
     attributes.sort_by_key(|attribute| (attribute.tag.0, attribute.tag.1));
-    attributes.into_iter().flat_map(|attribute| {
-        let nodes: &[Node] = if let Value::Items(nodes) = &attribute.value {
-            nodes
-        } else {
-            &[]
-        };
-        let nested = nodes.iter().filter_map(|node| {
-            if let Node::Attribute(attribute) = node {
-                Some(attribute)
-            } else {
-                None
-            }
-        });
-        std::iter::once(attribute).chain(nested)
-    })
+    attributes.into_iter().flat_map(Attribute::nested)
 }
 
 /// The length of the value that items make, in bytes.

@@ -4,17 +4,18 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
-use actix_web::{HttpRequest, web};
+use actix_web::{HttpMessage as _, HttpRequest, web};
 
 use crate::archive::Place;
 use crate::archive::mint::arrival::{Arrival, Written};
 use crate::auth::StoreGrant;
 use crate::dicom::mint::Form;
 use crate::error::{Error, Kind, Result};
-use crate::http::Kura;
+use crate::http::caller::Gate;
 use crate::http::expand::{self, Body, Coding};
 use crate::http::media_type::MediaType;
 use crate::http::multipart::{Event, Headers, Reader};
+use crate::http::{Kura, State};
 use crate::model::StudyId;
 
 /// The longest boundary (RFC 2046 ends at 70 characters; some senders do not).
@@ -35,6 +36,35 @@ fn boundary(headers: &HeaderMap) -> Result<String> {
     boundary
         .map(str::to_owned)
         .ok_or_else(|| Error::invalid("the body is to be multipart/form-data with a boundary"))
+}
+
+/// How a form is read: its boundary, its coding, and how long it may be.
+fn plan(
+    headers: &HeaderMap,
+    state: &State,
+    grant: &StoreGrant,
+) -> Result<(String, Coding, Option<u64>)> {
+    let boundary = boundary(headers)?;
+    let coding = Coding::of(headers)?;
+    let own = grant.facility().policy.max_request_bytes;
+    let limit = expand::limit(headers, coding, &state.archive.limits(), own)?;
+    Ok((boundary, coding, limit))
+}
+
+/// What is known of a form by its head alone, for a sender that waits before it sends the body (MINT N12); the request carries
+/// the place to its handler.
+///
+/// # Errors
+/// What the form would be refused with.
+pub(in crate::http) async fn admit(
+    gate: &Gate,
+    state: &State,
+    headers: &HeaderMap,
+) -> Result<Place> {
+    let access = gate.access(headers).await?;
+    let grant = access.may_store_into_own()?;
+    plan(headers, state, &grant)?;
+    state.archive.admit(&grant).await
 }
 
 /// A form on its way in.
@@ -61,16 +91,16 @@ impl Incoming {
         request: &HttpRequest,
         body: web::Payload,
     ) -> Result<(Self, Place)> {
-        let headers = request.headers();
-        let reader = Reader::new(&boundary(headers)?);
-        let coding = Coding::of(headers)?;
-        let own = grant.facility().policy.max_request_bytes;
+        let (boundary, coding, limit) = plan(request.headers(), kura, grant)?;
+        let place = request.extensions_mut().remove::<Place>();
+        let place = match place {
+            Some(place) => place,
+            None => kura.archive.admit(grant).await?,
+        };
         let limits = kura.archive.limits();
-        let limit = expand::limit(headers, coding, &limits, own)?;
-        let place = kura.archive.admit(grant).await?;
         let idle = Duration::from_secs(limits.body_idle_s);
         let form = Self {
-            reader,
+            reader: Reader::new(&boundary),
             body: Body::new(body, coding, limit, idle)?,
             parts: limits.parts,
         };

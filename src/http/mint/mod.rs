@@ -7,7 +7,7 @@ mod bundle;
 mod changelog;
 pub mod exact;
 mod feed;
-mod form;
+pub(super) mod form;
 mod framing;
 mod items;
 mod jobs;

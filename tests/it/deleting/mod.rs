@@ -9,7 +9,6 @@ mod versions;
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::harness::server::kura;
 use crate::harness::{Answer, Server, instance};
 
 /// The study that the tests delete.
@@ -23,16 +22,7 @@ const DELETER: &str =
 
 /// A token of a person of a facility, fresh from a sign-in with two factors.
 fn person(server: &Server, facility: &str, subject: &str) -> String {
-    let arguments = [
-        "token",
-        "--facility",
-        facility,
-        "--scope",
-        DELETER,
-        "--subject",
-        subject,
-    ];
-    kura(server.data.path(), &arguments).trim().to_owned()
+    server.person(facility, DELETER, subject)
 }
 
 /// Instance `number` of series `series` of the study, from 1.

@@ -10,7 +10,6 @@ use reqwest::header::{ACCEPT, RANGE};
 use reqwest::{Method, Response};
 
 use crate::harness::backing::{self, Storage};
-use crate::harness::server::kura;
 use crate::harness::{Server, corpus, instance, multipart};
 
 const STUDY: &str = "/studies/1.2.3.700.1";
@@ -63,16 +62,7 @@ async fn figure(server: &Server, series: &str) -> u64 {
 /// A token of a person who may delete.
 fn person(server: &Server) -> String {
     let scope = "dicom.read dicom.write dicom.delete";
-    let words = [
-        "token",
-        "--facility",
-        "F001",
-        "--scope",
-        scope,
-        "--subject",
-        "hanako",
-    ];
-    kura(server.data.path(), &words).trim().to_owned()
+    server.person("F001", scope, "hanako")
 }
 
 /// Deletes the study; gives the id of the deletion.

@@ -2,7 +2,6 @@
 
 use super::create::{self, DOCUMENT, document, file, form, form_type, item, made, send};
 use super::{assert_document, values};
-use crate::harness::server::kura;
 use crate::harness::{Answer, Server};
 
 /// The update document of MINT 14.3.
@@ -15,16 +14,7 @@ pub const SERIES: &str = "2.25.70011";
 /// A token of somebody who may do everything to images.
 pub fn person(server: &Server) -> String {
     let scope = "dicom.read dicom.write dicom.correct dicom.delete";
-    let words = [
-        "token",
-        "--facility",
-        "F001",
-        "--scope",
-        scope,
-        "--subject",
-        "hanako",
-    ];
-    kura(server.data.path(), &words).trim().to_owned()
+    server.person("F001", scope, "hanako")
 }
 
 /// A form field.
