@@ -12,12 +12,13 @@ use tokio_util::sync::CancellationToken;
 use crate::archive::Archive;
 use crate::auth::keys::LocalKey;
 use crate::auth::{Authenticator, Issuer, Keys, LinkKey, Provider, Seal};
-use crate::config::{Config, IssuerConfig};
+use crate::config::{Config, IssuerConfig, LegacyAt};
 use crate::error::{Error, Kind, Result};
 use crate::http::caller::Gate;
 use crate::http::metrics::Metrics;
+use crate::http::mint::legacy::Legacy;
 use crate::http::server::{Doors, Settings};
-use crate::http::urls::{Address, Urls};
+use crate::http::urls::{Address, LEGACY_MINT, Urls};
 use crate::http::viewer::Viewer;
 use crate::http::{self, State};
 use crate::index::Index;
@@ -156,6 +157,7 @@ impl App {
             base,
             behind_proxy: self.config.trust_forwarded,
             bulk_links: self.config.bulkdata_uri,
+            is_legacy: false,
         };
         let authenticator = Authenticator::new(self.issuers()?, self.archive.clock().clone())
             .with_strong_max_age_s(self.config.auth.strong_max_age_s.into());
@@ -205,6 +207,7 @@ impl App {
             main: listeners,
             metrics: for_metrics,
             viewer: self.viewer()?,
+            legacy: self.legacy()?,
         };
         let server = http::server::start(&state, &gate, &settings, doors)
             .map_err(|e| Error::internal("the server cannot be started", e))?;
@@ -223,6 +226,7 @@ impl App {
             base: base.transpose()?,
             behind_proxy: self.config.trust_forwarded,
             bulk_links: self.config.bulkdata_uri,
+            is_legacy: false,
         };
         let listeners = bind(listen, "KURA_VIEWER__LISTEN")?;
         for bound in &listeners {
@@ -231,6 +235,26 @@ impl App {
             }
         }
         Ok(Some((listeners, files, address)))
+    }
+
+    /// The sockets of legacy listeners, where an operator has any.
+    fn legacy(&self) -> Result<Vec<(Vec<TcpListener>, Legacy)>> {
+        let mut bound = Vec::new();
+        for at in &self.config.legacy {
+            let listeners = bind(&at.listen, "KURA_MINT__LEGACY")?;
+            for listener in &listeners {
+                if let Ok(address) = listener.local_addr() {
+                    tracing::warn!(
+                        address = %format_args!("http://{address}{LEGACY_MINT}/"),
+                        facility = %at.legacy.facility,
+                        scopes = at.legacy.scopes.to_claim(),
+                        "MINT is served without TLS and without tokens to everybody in the networks of this listener"
+                    );
+                }
+            }
+            bound.push((listeners, at.legacy.clone()));
+        }
+        Ok(bound)
     }
 
     /// Serves, and does due work beside, until SIGINT or SIGTERM: requests in flight are finished, stores whose sender is
@@ -352,6 +376,22 @@ pub async fn check_issuers(config: &Config) -> Result<()> {
                 "the identity provider {name} gives no keys: {error}"
             ))
         })?;
+    }
+    Ok(())
+}
+
+/// Finds the facility of every legacy listener.
+///
+/// # Errors
+/// `Kind::Invalid` with one line for the first that is not there.
+pub async fn check_legacy(config: &Config, index: &Index) -> Result<()> {
+    for (at, LegacyAt { legacy, .. }) in config.legacy.iter().enumerate() {
+        let code = &legacy.facility;
+        if index.facility_by_code(code).await?.is_none() {
+            return Err(Error::invalid(format!(
+                "configuration: mint.legacy[{at}].facility is {code}, which is no facility here; kura facility add {code} makes it one"
+            )));
+        }
     }
     Ok(())
 }

@@ -259,7 +259,7 @@ impl Worker {
             }
             Job::Purge => return self.purge(claimed).await,
             Job::Export(errand) => self.export(claimed, errand).await?,
-            Job::MintCreate { .. } => mint::Ended::cut_off().text()?,
+            Job::MintCreate { .. } | Job::MintUpdate { .. } => mint::Ended::cut_off().text()?,
             Job::Expire => {
                 let jobs = archive.index().expire_jobs().await?;
                 let now = archive.clock().now();
@@ -369,7 +369,10 @@ impl Worker {
     /// When recurring work is due again.
     fn again(&self, job: &Job) -> Option<Next> {
         let seconds = match job {
-            Job::Repack { .. } | Job::Export(_) | Job::MintCreate { .. } => return None,
+            Job::Repack { .. }
+            | Job::Export(_)
+            | Job::MintCreate { .. }
+            | Job::MintUpdate { .. } => return None,
             Job::SweepReplaced => pause_s(self.settings.replaced_grace_s, LONGEST_REPLACED_PAUSE_S),
             Job::SweepOrphans { .. } => pause_s(self.settings.orphan_age_s, LONGEST_ORPHAN_PAUSE_S),
             Job::Purge => PURGE_EVERY_S,

@@ -6,6 +6,7 @@
 //! gone: parts that were complete are stored all the same, the one in flight leaves nothing behind (T52).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -227,9 +228,9 @@ impl Batch {
                 let slot = self.outcomes.len().saturating_sub(1);
                 self.expected.insert(slot, expected);
             }
-            Input::Complete => {
+            Input::Complete(finale) => {
                 if let Some(whole) = &mut self.whole {
-                    whole.is_complete = true;
+                    whole.finale = Some(Arc::new(finale));
                 }
             }
             Input::Seal => self.seal_from(0).await?,
@@ -419,6 +420,11 @@ impl Batch {
             digest,
         };
         let foreseen = self.archive.index.foresee(&self.grant, candidate).await?;
+        let whole = self.whole.as_ref();
+        let may_be_there = whole.is_some_and(|whole| whole.becomes.may_be_there);
+        if may_be_there && foreseen == Some(Recorded::AlreadyThere) {
+            return Ok(None);
+        }
         let settled = foreseen.and_then(|what| checked.settled(what));
         Ok(settled.map(Seen::Settled))
     }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::dicom::conformance::Checked;
+use crate::index::mint::Finale;
 use crate::model::{SeriesUid, SopInstanceUid};
 
 /// Messages between the door and the task.
@@ -53,8 +54,8 @@ pub enum Input {
     End,
     /// Between two parts: what is complete becomes durable now.
     Seal,
-    /// Everything was told: a study that is stored as a whole may be recorded.
-    Complete,
+    /// Everything was told: a study that is made or changed as a whole may be recorded, with what ends it.
+    Complete(Finale),
     /// The part, or what should have been one, is broken.
     Broken(String),
     /// The request is longer than it may be: the part, or what would have been one, is refused for it.

@@ -52,8 +52,9 @@ impl Batch {
         staged: Vec<Vec<Staged>>,
     ) -> Result<()> {
         let (index, all) = (&self.archive.index, Arc::clone(&packs));
-        let recorded = match &self.whole {
-            Some(whole) => index.record_whole(&self.grant, all, whole.new).await?,
+        let finale = self.whole.as_ref().and_then(|whole| whole.finale.clone());
+        let recorded = match finale {
+            Some(finale) => index.record_whole(&self.grant, all, finale).await?,
             None => index.record_batch(&self.grant, all).await?,
         };
         for (pack, (recorded, staged)) in packs.iter().zip(recorded.iter().zip(staged)) {
@@ -110,13 +111,13 @@ impl Batch {
 
     /// What the index is told of a sealed pack.
     fn new_pack(&self, sealed: Sealed, staged: &[Staged]) -> NewPack {
-        let first_items = self.whole.as_ref().map(|whole| &whole.first_items);
+        let becomes = self.whole.as_ref().map(|whole| &whole.becomes);
         let instances = sealed
             .entries
             .into_iter()
             .zip(staged)
             .map(|(entry, staged)| NewInstance {
-                first_item: first_items.and_then(|all| all.get(&entry.instance).copied()),
+                first_item: becomes.and_then(|it| it.first_items.get(&entry.instance).copied()),
                 series: entry.series,
                 instance: entry.instance,
                 sop_class: staged.sop_class.clone(),

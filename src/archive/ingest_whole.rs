@@ -1,27 +1,35 @@
-//! A study that is stored as a whole or not at all (MINT 9.3): packs become durable as they fill, their rows come together in one
-//! transaction once the door has said that everything was told. Packs without rows are swept (decision 0008).
+//! A study that is made or changed as a whole or not at all (MINT 9.3, 9.4): packs become durable as they fill, their rows come
+//! together in one transaction once the door has said that everything was told. Packs without rows are swept (decision 0008).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::ingest::{Batch, Ingest, Options};
 use super::ingest_part::Staged;
 use super::{Archive, Place};
 use crate::auth::StoreGrant;
 use crate::error::Result;
-use crate::index::mint::NewStudy;
+use crate::index::mint::Finale;
 use crate::index::record::NewPack;
 use crate::model::SopInstanceUid;
 
+/// What becomes of a study.
+#[derive(Debug)]
+pub(super) struct Becomes {
+    /// Of each instance with items the number of the first, where the study is new.
+    pub(super) first_items: HashMap<SopInstanceUid, u32>,
+    /// Whether what comes takes the place of what is there, be it the same. Else nothing of it may be there.
+    pub(super) may_be_there: bool,
+}
+
 /// A study on its way.
 pub(super) struct Whole {
-    pub(super) new: NewStudy,
-    /// The number of the first item of each instance that has some.
-    pub(super) first_items: HashMap<SopInstanceUid, u32>,
+    pub(super) becomes: Becomes,
     /// Durable packs without rows.
     packs: Vec<NewPack>,
     staged: Vec<Vec<Staged>>,
-    /// Whether the door has told everything.
-    pub(super) is_complete: bool,
+    /// What ends it, once the door has told everything.
+    pub(super) finale: Option<Arc<Finale>>,
 }
 
 impl Whole {
@@ -33,22 +41,21 @@ impl Whole {
 }
 
 impl Archive {
-    /// Begins to store a study of which either everything is recorded or nothing: where a part is refused, repeats another or is
-    /// there already, and where [`Input::Complete`](super::ingest::Input::Complete) does not come, nothing is. An outcome is
-    /// missing then of each part that nothing is wrong with.
-    pub fn ingest_whole(
+    /// Begins to store what is to become of a study, of which either everything is recorded or nothing: where a part is refused,
+    /// repeats another or, of a new study, is there already, and where [`Input::Complete`](super::ingest::Input::Complete) does
+    /// not come, nothing is. An outcome is missing then of each part that nothing is wrong with.
+    pub(super) fn ingest_whole(
         &self,
         place: Place,
         grant: StoreGrant,
         options: Options,
-        (new, first_items): (NewStudy, HashMap<SopInstanceUid, u32>),
+        becomes: Becomes,
     ) -> Ingest {
         let whole = Whole {
-            new,
-            first_items,
+            becomes,
             packs: Vec::new(),
             staged: Vec::new(),
-            is_complete: false,
+            finale: None,
         };
         self.begin_ingest(Some(place), grant, options, (None, Some(whole)))
     }
@@ -58,7 +65,9 @@ impl Batch {
     /// Whether nothing of what was told may be recorded.
     pub(super) fn is_given_up(&self) -> bool {
         self.whole.as_ref().is_some_and(|whole| {
-            !whole.is_complete || self.has_repeats() || self.outcomes.iter().any(Option::is_some)
+            whole.finale.is_none()
+                || self.has_repeats()
+                || self.outcomes.iter().any(Option::is_some)
         })
     }
 
@@ -85,7 +94,8 @@ impl Batch {
             std::mem::take(&mut whole.packs),
             std::mem::take(&mut whole.staged),
         );
-        if packs.is_empty() {
+        // A change may be one of attributes that nothing has, or take out only.
+        if packs.is_empty() && !whole.becomes.may_be_there {
             return Ok(());
         }
         self.record(packs.into(), staged).await

@@ -15,6 +15,21 @@ pub const LEAST_BIN_DAYS: u32 = 14;
 
 const DAY_US: i64 = 24 * 60 * 60 * 1_000_000;
 
+/// Until when something that is deleted now stays in the bin.
+fn purge_at(archive: &Archive) -> Timestamp {
+    let kept_us = i64::from(archive.bin_days).saturating_mul(DAY_US);
+    Timestamp(archive.clock.now().0.saturating_add(kept_us))
+}
+
+/// A deletion without words.
+pub(super) fn why_deleted(archive: &Archive) -> Why {
+    Why {
+        removal: Removal::Delete,
+        reason: None,
+        purge_at: purge_at(archive),
+    }
+}
+
 impl Archive {
     /// Takes what `scope` names out of sight. That it is visible and the caller's own was asked before, by
     /// [`crate::index::Catalog::owns`]: here it can only have gone in between.
@@ -35,11 +50,10 @@ impl Archive {
         };
         let now = self.clock.now();
         let grant = access.may_remove_own(right, now)?;
-        let kept_us = i64::from(self.bin_days).saturating_mul(DAY_US);
         let why = Why {
             removal,
             reason,
-            purge_at: Timestamp(now.0.saturating_add(kept_us)),
+            purge_at: purge_at(self),
         };
         let deletion = self.index.bin(&grant, scope, &why).await?;
         tracing::info!(

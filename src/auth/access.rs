@@ -1,16 +1,17 @@
 //! `Access`: who asks, for which one facility, with which scopes, and what was touched.
 //!
-//! Made here only: of a person from a verified token, of a duty from the worker or the command line. Without one there is no
+//! Made here only: of a person from a verified token, of a duty from the worker or the command line, of a legacy listener from
+//! the configuration. Without one there is no
 //! `Catalog`, without a `Catalog` no `Visible`, without a `Visible` no bytes (architecture.md 5).
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use super::rejection::Rejection;
 use super::scope::{Scope, ScopeSet};
 use super::strength::Strength;
 use super::token::{Purpose, Verified};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Class, ClassMask, Facility, FacilityId, FacilityState, Timestamp};
+use crate::model::{Class, ClassMask, Facility, FacilityId, FacilityState, OnConflict, Timestamp};
 
 /// Why something was visible (sharing.md 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,14 @@ impl StoreGrant {
     /// Who stores: the token's `sub`.
     pub fn author(&self) -> &str {
         &self.author
+    }
+
+    /// The same for an update, whose objects take the place of those that are there whatever the policy for stores says: what
+    /// was there is kept as an earlier version (SH-11.5).
+    #[must_use]
+    pub fn replacing(mut self) -> Self {
+        Arc::make_mut(&mut self.facility.policy).on_conflict = OnConflict::KeepBothVersions;
+        self
     }
 }
 
@@ -183,6 +192,19 @@ impl Access {
             strength: verified.strength(),
             ..Self::of_person(verified.subject().to_owned(), verified.scopes(), facility)
         })
+    }
+
+    /// The right of whoever reaches the legacy listener of `facility`, which takes no token: the scopes are the operator's
+    /// (MINT F05), and who it was nobody can tell.
+    ///
+    /// # Errors
+    /// `NoSuchFacility` if the facility is not active, as with a token.
+    pub fn at_listener(scopes: ScopeSet, facility: Facility) -> Result<Self, Rejection> {
+        if facility.state != FacilityState::Active {
+            return Err(Rejection::NoSuchFacility);
+        }
+        let subject = format!("legacy@{}", facility.code);
+        Ok(Self::of_person(subject, scopes, facility))
     }
 
     /// Who asks: the token's `sub`.
@@ -319,5 +341,40 @@ impl Access {
             facility: self.facility.id,
             person: self.subject.clone(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::{FacilityCode, FacilityKind, FacilityPolicy};
+
+    fn facility(state: FacilityState) -> Facility {
+        Facility {
+            id: FacilityId(uuid::Uuid::nil()),
+            code: FacilityCode::parse("F001").unwrap(),
+            name: String::new(),
+            kind: FacilityKind::Member,
+            state,
+            policy: Arc::new(FacilityPolicy::default()),
+        }
+    }
+
+    #[test]
+    fn mint_f05_a_listener_gives_nothing_of_a_facility_that_is_not_active() {
+        let check = |state, expected: bool| {
+            let scopes = ScopeSet::NONE.with(Scope::DicomRead);
+            let access = Access::at_listener(scopes, facility(state));
+            assert_eq!(access.is_ok(), expected, "{state:?}");
+        };
+        check(FacilityState::Active, true);
+        check(FacilityState::Suspended, false);
+        check(FacilityState::Closed, false);
+        let access = Access::at_listener(ScopeSet::ALL, facility(FacilityState::Active)).unwrap();
+        assert_eq!(access.subject(), "legacy@F001");
+        // Nobody signed in.
+        assert!(access.require_strong(Timestamp(0)).is_err());
     }
 }

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::config::Config;
+use crate::config::{Config, LegacyAt};
 use crate::error::{Error, Result};
 use crate::index::{Index, SchemaState};
 use crate::model::Clock;
@@ -28,6 +28,11 @@ pub(super) async fn run(config: &Config) -> Result<()> {
     );
     for issuer in issuers(config) {
         println!("tokens      {issuer}");
+    }
+    for LegacyAt { listen, legacy } in &config.legacy {
+        let scopes = legacy.scopes.to_claim();
+        let facility = &legacy.facility;
+        println!("MINT        {listen} without TLS and tokens, as {facility} with {scopes}");
     }
     println!("data        {}", config.data.display());
     println!(
@@ -69,6 +74,9 @@ async fn database(config: &Config) -> Result<String> {
     let state = within("the database", async {
         let index = Index::open(url, Clock::System).await?;
         let state = index.schema_state().await?;
+        if state.refusal().is_none() {
+            crate::app::check_legacy(config, &index).await?;
+        }
         index.close().await?;
         Ok(state)
     })

@@ -21,6 +21,7 @@ pub(super) async fn run(config: Config, arguments: &Args) -> Result<()> {
         return Box::pin(super::check::run(&config)).await;
     }
     let app = App::open(config).await?;
+    crate::app::check_legacy(app.config(), app.archive().index()).await?;
     let (server, address) = app.listen()?;
     info!(
         address = %format_args!("http://{address}"),

@@ -61,6 +61,7 @@ impl Written {
             telemetry: self.telemetry,
             metrics: self.metrics,
             viewer: checked_viewer(self.viewer)?,
+            legacy: self.mint.check()?,
             export: self.export,
         })
     }
@@ -178,6 +179,14 @@ fn check_traces(traces: &Traces) -> Result<()> {
 }
 
 fn check_listen(key: &str, listen: &str) -> Result<()> {
+    if is_listen(listen) {
+        return Ok(());
+    }
+    Err(wrong(key, "host:port, for example 127.0.0.1:8080"))
+}
+
+/// Whether a text is a host and a port.
+pub(super) fn is_listen(listen: &str) -> bool {
     let named = listen.rsplit_once(':').is_some_and(|(host, port)| {
         let host_fits = host.parse::<IpAddr>().is_ok()
             || host
@@ -185,10 +194,7 @@ fn check_listen(key: &str, listen: &str) -> Result<()> {
                 .all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
         !host.is_empty() && host_fits && !host.contains(':') && port.parse::<u16>().is_ok()
     });
-    if named || listen.parse::<SocketAddr>().is_ok() {
-        return Ok(());
-    }
-    Err(wrong(key, "host:port, for example 127.0.0.1:8080"))
+    named || listen.parse::<SocketAddr>().is_ok()
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

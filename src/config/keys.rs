@@ -77,6 +77,7 @@ pub static KEYS: &[Key] = &[
     key("viewer.listen", TEXT, "off", "address of its own for OHIF, where `viewer.folder` holds its build: `127.0.0.1:8081`"),
     key("viewer.folder", TEXT, "none", "folder with OHIF's finished build: `dist` of its npm package"),
     key("viewer.public_url", TEXT, "from each request", "the address that readers see, where a proxy stands in front"),
+    key("mint.legacy", PARSED, "none", "addresses for MINT clients that know neither TLS nor tokens, see MINT clients of old"),
     key("export.folder", TEXT, "none", "folder for exports that are asked for over DICOMweb; every worker has to reach it"),
 ];
 

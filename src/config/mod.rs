@@ -8,6 +8,7 @@ mod check;
 mod example;
 mod issuers;
 mod keys;
+mod legacy;
 mod sections;
 #[cfg(test)]
 mod tests;
@@ -27,11 +28,13 @@ pub use background::{Storage, Worker};
 pub use example::example;
 pub use issuers::IssuerConfig;
 pub use keys::{KEYS, Key};
+pub use legacy::LegacyAt;
 pub use sections::{Cors, Exports, Limits, Metrics, Traces, ViewerAt};
 pub use url::ServiceUrl;
 
 use issuers::WrittenIssuer;
 use keys::{ENV_PREFIX, key_of_variable};
+use legacy::WrittenMint;
 
 /// Everything an operator can set, checked, with the defaults filled in.
 #[derive(Clone, Debug)]
@@ -76,6 +79,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// OHIF beside the archive.
     pub viewer: ViewerAt,
+    /// Listeners for MINT clients that know neither TLS nor tokens.
+    pub legacy: Vec<LegacyAt>,
     /// Where exports go.
     pub export: Exports,
 }
@@ -176,6 +181,7 @@ struct Written {
     telemetry: Traces,
     metrics: Metrics,
     viewer: ViewerAt,
+    mint: WrittenMint,
     export: Exports,
 }
 
@@ -202,6 +208,7 @@ impl Default for Written {
             telemetry: Traces::default(),
             metrics: Metrics::default(),
             viewer: ViewerAt::default(),
+            mint: WrittenMint::default(),
             export: Exports::default(),
         }
     }

@@ -20,9 +20,12 @@ use futures::future::LocalBoxFuture;
 
 use super::credential::{Credential, SessionId, bearer, linked};
 use super::urls::{Address, Urls};
-use crate::auth::{Access, Authenticator, LinkKey, Rejection, Scope, ScopeName, Verified};
+use crate::auth::{
+    Access, Authenticator, LinkKey, Rejection, Scope, ScopeName, ScopeSet, Verified,
+};
 use crate::error::{Error, Kind, Result};
 use crate::index::Index;
+use crate::model::FacilityCode;
 
 /// What it takes to let somebody in: who is believed, who is not any more, and how links are signed.
 #[derive(Clone, Debug)]
@@ -31,6 +34,15 @@ pub struct Gate {
     index: Index,
     links: LinkKey,
     address: Address,
+    /// Whom all who come are taken for, where nobody brings anything.
+    taken_for: Option<Fixed>,
+}
+
+/// A facility and scopes that a listener has by configuration (MINT F05).
+#[derive(Clone, Debug)]
+pub(super) struct Fixed {
+    pub(super) facility: FacilityCode,
+    pub(super) scopes: ScopeSet,
 }
 
 impl Gate {
@@ -47,6 +59,17 @@ impl Gate {
             index,
             links,
             address,
+            taken_for: None,
+        }
+    }
+
+    /// The same for a listener at `address` that asks for nothing: whatever a request brings, it is taken for `fixed`.
+    #[must_use]
+    pub(super) fn unasked(&self, fixed: Fixed, address: Address) -> Self {
+        Self {
+            address,
+            taken_for: Some(fixed),
+            ..self.clone()
         }
     }
 
@@ -82,6 +105,9 @@ impl Gate {
     /// # Errors
     /// As the extractor [`Caller`], without the scope.
     pub(super) async fn access(&self, headers: &HeaderMap) -> Result<Arc<Access>> {
+        if let Some(fixed) = &self.taken_for {
+            return Ok(self.admit_fixed(fixed).await?.access);
+        }
         let admitted = self.admit_token(bearer(headers)?).await?;
         Ok(admitted.access)
     }
@@ -92,6 +118,9 @@ impl Gate {
     /// `Kind::Unauthenticated` for the first check of SH-2.2 that fails, `Kind::Forbidden` for a change under a session
     /// without its CSRF header, `Kind::Unavailable` if the database does not answer.
     async fn let_in(&self, request: &HttpRequest) -> Result<Admitted> {
+        if let Some(fixed) = &self.taken_for {
+            return self.admit_fixed(fixed).await;
+        }
         let base = self.urls(request);
         match Credential::of(request, &base)? {
             Credential::Bearer(token) => self.admit_token(token).await,
@@ -107,6 +136,17 @@ impl Gate {
                 Ok(admitted)
             }
         }
+    }
+
+    /// Lets in who reaches a listener that asks for nothing. The facility is looked up each time, so that a suspension holds
+    /// from the next request on.
+    async fn admit_fixed(&self, fixed: &Fixed) -> Result<Admitted> {
+        let facility = self.index.facility_by_code(&fixed.facility).await?;
+        let facility = facility.ok_or(Rejection::NoSuchFacility)?;
+        Ok(Admitted {
+            access: Arc::new(Access::at_listener(fixed.scopes, facility)?),
+            verified: None,
+        })
     }
 
     /// Lets in who brings an access token.
@@ -132,16 +172,28 @@ impl Gate {
         let facility = standing.admits(&verified)?;
         Ok(Admitted {
             access: Arc::new(Access::from_verified(&verified, facility)?),
-            verified: Arc::new(verified),
+            verified: Some(Arc::new(verified)),
         })
     }
 }
 
-/// Somebody who was let in: the right, and the claims it was made from.
+/// Somebody who was let in: the right, and the claims it was made from, if it was.
 #[derive(Clone, Debug)]
 pub(super) struct Admitted {
-    pub(super) access: Arc<Access>,
-    pub(super) verified: Arc<Verified>,
+    access: Arc<Access>,
+    verified: Option<Arc<Verified>>,
+}
+
+impl Admitted {
+    /// The claims that the right was made from.
+    ///
+    /// # Errors
+    /// `Kind::Forbidden` where there are none, because the right is a listener's.
+    pub(super) fn verified(&self) -> Result<&Verified> {
+        self.verified
+            .as_deref()
+            .ok_or_else(|| Error::new(Kind::Forbidden, "this needs a sign-in"))
+    }
 }
 
 /// Somebody who was let in, with the scope `S` asked for at the right moment.
@@ -158,8 +210,11 @@ impl<S> Caller<S> {
     }
 
     /// The claims that the right was made from.
-    pub fn verified(&self) -> &Verified {
-        &self.admitted.verified
+    ///
+    /// # Errors
+    /// `Kind::Forbidden` where there are none.
+    pub fn verified(&self) -> Result<&Verified> {
+        self.admitted.verified()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What passes in a request and its answer, counted; when the answer has ended, or nobody wants it any more, its line is
 //! written.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,6 +33,8 @@ pub(super) struct Record {
     pub(super) path: String,
     /// What the caller calls itself, as one of a few words.
     pub(super) client: &'static str,
+    /// Where it came from, if nothing else tells who asks.
+    pub(super) from: Option<IpAddr>,
     /// The template of the route.
     pub(super) route: Option<String>,
     pub(super) access: Option<Arc<Access>>,
@@ -110,6 +113,7 @@ impl Drop for Record {
             bytes_out = self.bytes_out,
             facility,
             client = self.client,
+            from = self.from.map(tracing::field::display),
             "{}",
             if self.has_ended { "answered" } else { "cut off" }
         );

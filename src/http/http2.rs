@@ -42,9 +42,9 @@ const PREFACE: &[u8; 14] = b"PRI * HTTP/2.0";
 const STREAMS: u32 = 256;
 /// The longest head that is read, as of HTTP/1.1; what an operator allows is less.
 const HEAD_BYTES: u32 = 128 << 10;
-/// What may arrive before it is taken: of one stream, and of all.
-const STREAM_WINDOW: u32 = 1 << 20;
-const WINDOW: u32 = 2 << 20;
+/// What may arrive before it is taken: of one stream, and of all. A line of 1 Gbps and 30 ms has 3.6 MiB under way (MINT Z02).
+const STREAM_WINDOW: u32 = 8 << 20;
+const WINDOW: u32 = 16 << 20;
 /// What of an answer waits for the connection.
 const SEND_BYTES: usize = 64 << 10;
 /// What is shorter is held back while more is at hand: a piece of 64 KiB does not fit into the usual window by one byte, and

@@ -1,6 +1,7 @@
 //! One line a request, with an id that the answer and every other line of the request carry as well. UIDs may stand in it,
 //! patients may not: of the path only what cannot be a name is shown, and the query string is left out.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -42,6 +43,7 @@ pub(super) async fn request<B: MessageBody + 'static>(
         method: request.method().clone(),
         path: shown_path(&request),
         client: client(&request),
+        from: of_stranger(&request),
         route: None,
         access: None,
         status: None,
@@ -114,6 +116,14 @@ fn shown_path(request: &ServiceRequest) -> String {
     };
     let segments: Vec<&str> = request.path().split('/').take(16).map(shown).collect();
     segments.join("/")
+}
+
+/// The address of the caller where it is all that tells who asked: on a legacy listener (MINT F05).
+fn of_stranger(request: &ServiceRequest) -> Option<IpAddr> {
+    let state = request.app_data::<web::Data<State>>();
+    let is_legacy = state.is_some_and(|state| state.address.is_legacy);
+    let from = request.peer_addr().map(|from| from.ip().to_canonical());
+    from.filter(|_| is_legacy)
 }
 
 /// What the caller calls itself, as one of a few words.

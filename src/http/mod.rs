@@ -169,7 +169,7 @@ pub fn app(
     let (app, document) = openapi::collect();
     app.app_data(state)
         .app_data(gate)
-        .app_data(web::Data::new(openapi::Allowed::of(&document)))
+        .app_data(web::Data::new(openapi::Allowed::of_all(&document)))
         .route("/openapi.json", web::get().to(openapi::serve))
         .service(web::redirect("/docs", "/docs/index.html"))
         .service(SwaggerUi::new("/docs/{_:.*}").config(openapi::swagger()))

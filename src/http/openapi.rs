@@ -106,7 +106,12 @@ pub(super) struct Allowed {
 
 impl Allowed {
     /// Reads them off the document.
-    pub(super) fn of(document: &utoipa::openapi::OpenApi) -> Self {
+    ///
+    /// `pages` are paths that it does not describe, which can be read.
+    pub(super) fn of<'a>(
+        document: &utoipa::openapi::OpenApi,
+        pages: impl Iterator<Item = &'a str>,
+    ) -> Self {
         let paths = document.paths.paths.iter().map(|(path, item)| {
             let known = [
                 item.get.is_some(),
@@ -119,8 +124,6 @@ impl Allowed {
             ];
             (ResourceDef::new(path.as_str()), known)
         });
-        // What the document does not describe: pages, and itself.
-        let pages = page::paths().chain([DOCUMENT, "/docs", "/docs/{file}", "/mint"]);
         let pages = pages.map(|path| {
             let known = [true, true, false, false, false, false, true];
             (ResourceDef::new(path), known)
@@ -134,6 +137,12 @@ impl Allowed {
                 .map(str::to_owned)
                 .collect(),
         }
+    }
+
+    /// Those of the whole interface: what the document does not describe are pages, and itself.
+    pub(super) fn of_all(document: &utoipa::openapi::OpenApi) -> Self {
+        let pages = page::paths().chain([DOCUMENT, "/docs", "/docs/{file}", "/mint"]);
+        Self::of(document, pages)
     }
 
     /// Whether a segment of a path is one of ours, as it stands in the document.

@@ -6,6 +6,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
@@ -28,12 +29,16 @@ use super::caller::Gate;
 use super::dicomweb::stow::admit as admit_store;
 use super::http2;
 use super::mint::exact::admit as admit_upload;
+use super::mint::legacy::{Legacy, app as mint_of_old};
 use super::urls::Address;
 use super::viewer::Viewer;
 use super::{Kura, State};
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
+/// What of an answer may wait in the kernel behind what is on its way: enough to keep a line busy until a thread comes back.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES: u32 = 256 << 10;
 
 /// What an operator says about connections.
 #[derive(Clone, Debug)]
@@ -76,9 +81,22 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
         TcpSocket::new_v6()?
     };
     socket.set_reuseaddr(true)?;
+    bound_unsent(&socket);
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
 }
+
+/// Bounds what waits in the kernel behind what is on its way, for each connection of a listener: who reads slowly holds that much
+/// memory and no more (MINT Z03). A kernel that does not know of it goes by its own limits.
+#[cfg(target_os = "linux")]
+fn bound_unsent(socket: &TcpSocket) {
+    if let Err(error) = socket2::SockRef::from(socket).set_tcp_notsent_lowat(UNSENT_BYTES) {
+        tracing::debug!(%error, "what waits in the kernel is not bounded");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn bound_unsent(_: &TcpSocket) {}
 
 /// Sockets, and what is answered on each.
 #[derive(Debug)]
@@ -89,6 +107,8 @@ pub struct Doors {
     pub metrics: Vec<TcpListener>,
     /// The viewer and all it asks for, with the address that its readers see.
     pub viewer: Option<(Vec<TcpListener>, Viewer, Address)>,
+    /// MINT for clients that know neither TLS nor tokens, for one facility each.
+    pub legacy: Vec<(Vec<TcpListener>, Legacy)>,
 }
 
 /// Starts the server on its sockets. It runs when it is awaited, until the process is told to
@@ -117,6 +137,15 @@ pub fn start(
         for listener in listeners {
             let door = (listener, Some(viewer.clone()));
             builder = serve(builder, &state, gate, settings, door)?;
+        }
+    }
+    for (listeners, legacy) in doors.legacy {
+        let state = web::Data::new(state.at(Legacy::address()));
+        let gate = web::Data::new(legacy.gate(gate));
+        let legacy = Arc::new(legacy);
+        for listener in listeners {
+            let door = (listener, Arc::clone(&legacy));
+            builder = serve_legacy(builder, &state, &gate, settings, door)?;
         }
     }
     for listener in doors.metrics {
@@ -273,6 +302,69 @@ fn serve_metrics(
             .finish(map_config(app, move |()| own(address)))
             .tcp()
     })
+}
+
+/// MINT for clients of old, in HTTP/1.1 alone. Where a connection comes from is looked at before anything is read from it: who
+/// comes from elsewhere is told nothing (MINT F05).
+fn serve_legacy(
+    builder: ServerBuilder,
+    state: &Kura,
+    gate: &web::Data<Gate>,
+    settings: &Settings,
+    (listener, legacy): (TcpListener, Arc<Legacy>),
+) -> io::Result<ServerBuilder> {
+    let address = listener.local_addr()?;
+    let draining = builder.graceful_shutdown_signal();
+    let (state, gate, settings) = (state.clone(), gate.clone(), settings.clone());
+    builder.listen("legacy", listener, move || {
+        let (draining, legacy) = (draining.clone(), Arc::clone(&legacy));
+        let app = mint_of_old(state.clone(), gate.clone(), Arc::clone(&legacy))
+            .into_factory()
+            .map_err(|error: actix_web::Error| error.error_response());
+        let connections = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let draining = draining.clone();
+                async move { draining.notified().await }
+            })
+            .keep_alive(settings.idle)
+            .tcp_nodelay(true)
+            .client_request_timeout(settings.head)
+            .client_disconnect_timeout(Duration::from_secs(1))
+            .h1_allow_half_closed(true)
+            .local_addr(address)
+            .finish(map_config(app, move |()| own(address)))
+            .tcp();
+        fn_factory(move || {
+            let connections = connections.new_service(());
+            let legacy = Arc::clone(&legacy);
+            async move {
+                let connections = Rc::new(connections.await?);
+                Ok::<_, ()>(fn_service(move |io: TcpStream| {
+                    let (connections, legacy) = (Rc::clone(&connections), Arc::clone(&legacy));
+                    async move {
+                        if comes_from_within(&io, &legacy) {
+                            return connections.call(io).await;
+                        }
+                        Ok(())
+                    }
+                }))
+            }
+        })
+    })
+}
+
+/// Whether a connection may be taken; one that may not leaves a line in the log.
+fn comes_from_within(io: &TcpStream, legacy: &Legacy) -> bool {
+    let from = io.peer_addr().map(|from| from.ip().to_canonical());
+    let is_within = from.as_ref().is_ok_and(|from| legacy.lets_in(*from));
+    if let (false, Ok(from)) = (is_within, &from) {
+        tracing::warn!(
+            %from,
+            facility = %legacy.facility,
+            "a connection to a legacy listener was closed: it comes from none of its networks"
+        );
+    }
+    is_within
 }
 
 /// What the application is told about the address it is reached by; links are made from it where nothing else says.

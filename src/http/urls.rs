@@ -32,6 +32,8 @@ pub struct Address {
     pub behind_proxy: bool,
     /// How metadata link to bulk data.
     pub bulk_links: BulkLinks,
+    /// Whether it is that of a legacy listener, which has MINT elsewhere and nothing else.
+    pub is_legacy: bool,
 }
 
 /// How metadata link to bulk data (J41).
@@ -84,7 +86,15 @@ pub fn up_from(request: &HttpRequest) -> Option<&'static str> {
 pub struct Urls {
     /// Scheme, authority and path prefix, without a slash at the end.
     base: String,
+    /// Where MINT lies below it.
+    mint: &'static str,
 }
+
+/// Where MINT lies for whoever brings a token.
+const MINT: &str = "/mint";
+
+/// Where its reference server has it: clients of old know no other path (MINT F05).
+pub const LEGACY_MINT: &str = "/MINTServer";
 
 impl Urls {
     /// The URLs under a configured base such as `https://pacs.example/vna`.
@@ -121,12 +131,15 @@ impl Urls {
         let told = told.unwrap_or_default();
         let scheme = told.scheme.unwrap_or(own_scheme);
         let prefix = told.prefix.unwrap_or_default();
-        Self::of_parts(scheme, told.host.unwrap_or(&host), prefix)
+        let urls = Self::of_parts(scheme, told.host.unwrap_or(&host), prefix)
             .or_else(|| Self::of_parts(own_scheme, &host, ""))
             .or_else(|| Self::of_parts(own_scheme, request.app_config().host(), ""))
             .unwrap_or_else(|| Self {
                 base: format!("{own_scheme}://localhost"),
-            })
+                mint: MINT,
+            });
+        let mint = if address.is_legacy { LEGACY_MINT } else { MINT };
+        Self { mint, ..urls }
     }
 
     fn of_parts(scheme: &str, authority: &str, prefix: &str) -> Option<Self> {
@@ -134,7 +147,8 @@ impl Urls {
         let fits =
             matches!(scheme, "http" | "https") && is_authority(authority) && is_plain_path(prefix);
         let base = format!("{scheme}://{authority}{prefix}");
-        (fits && base.len() <= LONGEST_BASE).then_some(Self { base })
+        let mint = MINT;
+        (fits && base.len() <= LONGEST_BASE).then_some(Self { base, mint })
     }
 
     /// Whether the base is plain http on this machine, where no cookie can be `Secure`.
@@ -163,7 +177,7 @@ impl Urls {
 
     /// The MINT root.
     pub fn mint(&self) -> String {
-        format!("{}/mint", self.base)
+        format!("{}{}", self.base, self.mint)
     }
 
     /// A study.
@@ -310,7 +324,7 @@ mod tests {
         let address = Address {
             base: None,
             behind_proxy,
-            bulk_links: BulkLinks::Absolute,
+            ..Address::default()
         };
         let urls = Urls::of(&request.to_http_request(), &address);
         assert_eq!(urls.base(), expected, "{headers:?}");
@@ -342,7 +356,7 @@ mod tests {
         let address = Address {
             base: Urls::at("https://pacs.example/vna/").ok(),
             behind_proxy: true,
-            bulk_links: BulkLinks::Absolute,
+            ..Address::default()
         };
         let urls = Urls::of(&request.to_http_request(), &address);
         assert_eq!(urls.root(), "https://pacs.example/vna/dicomweb");

@@ -46,6 +46,7 @@ static MIGRATIONS: &[Row] = &[
     Row { version: 10, what: "mint", sqlite: text!("0010_mint.sqlite.sql"), postgres: text!("0010_mint.postgres.sql") },
     Row { version: 11, what: "upload_receipt", sqlite: text!("0011_upload_receipt.sqlite.sql"), postgres: text!("0011_upload_receipt.postgres.sql") },
     Row { version: 12, what: "change_feed", sqlite: text!("0012_change_feed.sqlite.sql"), postgres: text!("0012_change_feed.postgres.sql") },
+    Row { version: 13, what: "mint_update", sqlite: text!("0013_mint_update.sqlite.sql"), postgres: text!("0013_mint_update.postgres.sql") },
 ];
 
 /// The table in which the migrator notes what it has run.

@@ -39,6 +39,13 @@ pub enum Job {
         /// The UUID that the study was to have.
         study: StudyId,
     },
+    /// The same of a study that was being changed.
+    MintUpdate {
+        /// The key of the job, by which it is asked after.
+        job: JobId,
+        /// The UUID of the study.
+        study: StudyId,
+    },
 }
 
 /// An export that somebody asked for.
@@ -64,7 +71,7 @@ pub struct Pass {
 }
 
 /// The kinds, as rows and the interface name them.
-pub const KINDS: [&str; 7] = [
+pub const KINDS: [&str; 8] = [
     "repack",
     "sweep_replaced",
     "sweep_orphans",
@@ -72,6 +79,7 @@ pub const KINDS: [&str; 7] = [
     "expire",
     "export",
     "mint_create",
+    "mint_update",
 ];
 
 impl Job {
@@ -94,6 +102,7 @@ impl Job {
             Self::Expire => "expire",
             Self::Export(_) => "export",
             Self::MintCreate { .. } => "mint_create",
+            Self::MintUpdate { .. } => "mint_update",
         }
     }
 
@@ -103,6 +112,7 @@ impl Job {
             Self::Repack { study } => format!("repack:{study}"),
             Self::Export(errand) => format!("export:{}", errand.operation),
             Self::MintCreate { job, .. } => format!("mint_create:{job}"),
+            Self::MintUpdate { job, .. } => format!("mint_update:{job}"),
             Self::SweepReplaced | Self::SweepOrphans { .. } | Self::Purge | Self::Expire => {
                 self.kind().to_owned()
             }
@@ -113,7 +123,10 @@ impl Job {
     pub fn is_recurring(&self) -> bool {
         match self {
             Self::SweepReplaced | Self::SweepOrphans { .. } | Self::Purge | Self::Expire => true,
-            Self::Repack { .. } | Self::Export(_) | Self::MintCreate { .. } => false,
+            Self::Repack { .. }
+            | Self::Export(_)
+            | Self::MintCreate { .. }
+            | Self::MintUpdate { .. } => false,
         }
     }
 
@@ -121,7 +134,7 @@ impl Job {
     pub fn id(&self) -> Option<JobId> {
         match self {
             Self::Export(errand) => Some(errand.operation),
-            Self::MintCreate { job, .. } => Some(*job),
+            Self::MintCreate { job, .. } | Self::MintUpdate { job, .. } => Some(*job),
             Self::Repack { .. }
             | Self::SweepReplaced
             | Self::SweepOrphans { .. }
@@ -138,6 +151,7 @@ impl Job {
                 format!("{{\"kind\":\"export\",\"resources\":{count}}}")
             }
             Self::MintCreate { .. }
+            | Self::MintUpdate { .. }
             | Self::Repack { .. }
             | Self::SweepReplaced
             | Self::SweepOrphans { .. }

@@ -1,52 +1,27 @@
-//! A study that comes as a document and its items (MINT 9.1, 9.3): the document is read and checked when it is there, items wait
-//! in a spool, and when all have come each instance is composed into a file that goes the way of all files. In memory are the
-//! document, one instance and one piece of an item.
+//! A study that comes as a document and its items (MINT 9.3): when all have come each instance is composed into a file that goes
+//! the way of all files. In memory are the document, one instance and one piece of an item.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{BufRead, BufReader, Read as _};
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use flate2::read::MultiGzDecoder;
 
+use super::arrival::{Arrival, Arrived, ItemsOfRequest, unprocessable};
 use crate::archive::ingest::{Ingest, Input, Options};
+use crate::archive::ingest_whole::Becomes;
 use crate::archive::{Archive, Place};
 use crate::auth::StoreGrant;
-use crate::dicom::mint::Form;
-use crate::dicom::mint::check::{Check, Purpose};
-use crate::dicom::mint::compose::{Piece, compose};
-use crate::dicom::mint::document::{Attribute, Instance, MAX_NUMBER, Series, Study};
+use crate::dicom::mint::check::Purpose;
+use crate::dicom::mint::compose::{Composed, Piece, compose};
+use crate::dicom::mint::document::{Attribute, Instance, Series, Study};
 use crate::dicom::store_response::StoreOutcome;
 use crate::error::{Error, Kind, Result, causes};
-use crate::index::mint::{Ended, Existing, NewStudy};
-use crate::model::{JobId, SopInstanceUid, StudyId, StudyUid};
-use crate::storage::spool::Spool;
-
-/// The longest document, in bytes, as it comes and expanded.
-const MOST_DOCUMENT_BYTES: usize = 64 << 20;
+use crate::index::mint::{Ended, Existing, Finale, NewStudy};
+use crate::model::{JobId, OnConflict, SopInstanceUid, StudyId, StudyUid};
 
 /// How often a job says that it goes on.
 const HOLD_EVERY: Duration = Duration::from_secs(10);
-
-/// How the document of a request is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Written {
-    /// Its form.
-    pub form: Form,
-    /// Whether it is packed with gzip.
-    pub is_packed: bool,
-}
-
-/// What a part of the request is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Arriving {
-    Nothing,
-    Document(Written),
-    /// An item, whose bytes start here in the spool.
-    Item(u32, u64),
-}
 
 /// A study on its way in.
 #[derive(Debug)]
@@ -55,13 +30,8 @@ pub struct Creation {
     grant: StoreGrant,
     base_url: String,
     job: JobId,
-    arriving: Arriving,
-    document: Vec<u8>,
-    read: Option<(Study, Check)>,
-    spool: Spool,
-    items: BTreeMap<u32, Range<u64>>,
-    /// Why it will not be stored, from the first thing on that was wrong.
-    failed: Option<Error>,
+    /// What has come of it.
+    pub arrival: Arrival,
 }
 
 impl Archive {
@@ -78,17 +48,12 @@ impl Archive {
             grant,
             base_url,
             job,
-            arriving: Arriving::Nothing,
-            document: Vec::new(),
-            read: None,
-            spool: Spool::default(),
-            items: BTreeMap::new(),
-            failed: None,
+            arrival: self.arrival(Purpose::Create),
         })
     }
 
     /// Says again and again that a job goes on; ends when it was given up.
-    pub async fn hold_creation(&self, job: JobId) -> Error {
+    pub async fn hold_job(&self, job: JobId) -> Error {
         loop {
             tokio::time::sleep(HOLD_EVERY).await;
             match self.index.hold_creation(job).await {
@@ -106,72 +71,6 @@ impl Creation {
         self.job
     }
 
-    /// Notes why it will not be stored. What still comes is passed over.
-    pub fn fail(&mut self, error: Error) {
-        self.failed.get_or_insert(error);
-    }
-
-    /// The document begins.
-    pub fn start_document(&mut self, written: Written) {
-        self.arriving = Arriving::Document(written);
-    }
-
-    /// An item begins (MINT U02).
-    ///
-    /// # Errors
-    /// `Kind::Invalid` for a number that came before (MINT X16).
-    pub fn start_item(&mut self, number: u32) -> Result<()> {
-        if self.items.contains_key(&number) {
-            return Err(Error::invalid(format!("binary item {number} came twice")));
-        }
-        if number > MAX_NUMBER {
-            self.fail(unprocessable("the number of a binary item is beyond 2^31"));
-        }
-        self.arriving = Arriving::Item(number, self.spool.byte_count());
-        Ok(())
-    }
-
-    /// Bytes of what has begun.
-    pub async fn data(&mut self, bytes: &[u8]) {
-        if self.failed.is_some() {
-            return;
-        }
-        match self.arriving {
-            Arriving::Nothing => {}
-            Arriving::Document(_) => {
-                if self.document.len().saturating_add(bytes.len()) > MOST_DOCUMENT_BYTES {
-                    self.fail(unprocessable("the document is longer than 64 MiB"));
-                    return;
-                }
-                self.document.extend_from_slice(bytes);
-            }
-            Arriving::Item(..) => {
-                if let Err(error) = self.spool.write(bytes).await {
-                    self.fail(error);
-                }
-            }
-        }
-    }
-
-    /// What has begun is complete.
-    pub async fn end(&mut self) {
-        let arrived = std::mem::replace(&mut self.arriving, Arriving::Nothing);
-        match arrived {
-            Arriving::Document(written) if self.failed.is_none() => {
-                let document = std::mem::take(&mut self.document);
-                let reading = self.archive.compute(move || read(written, &document));
-                match reading.await.flatten() {
-                    Ok(read) => self.read = Some(read),
-                    Err(error) => self.fail(error),
-                }
-            }
-            Arriving::Nothing | Arriving::Document(_) => {}
-            Arriving::Item(number, start) => {
-                self.items.insert(number, start..self.spool.byte_count());
-            }
-        }
-    }
-
     /// Everything has come: stores the study and ends the job.
     ///
     /// # Errors
@@ -182,6 +81,7 @@ impl Creation {
             Ok(existing) => Ended::Made {
                 study: existing.study,
                 change: existing.version,
+                is_recoded: false,
             },
             Err(error) => {
                 tracing::info!(%job, causes = causes(&error), "a study was not made");
@@ -196,112 +96,94 @@ impl Creation {
 
     /// Stores the study; gives what it is from now on.
     async fn store(&mut self, place: Place) -> Result<Existing> {
-        if let Some(error) = self.failed.take() {
-            return Err(error);
-        }
-        let (study, check) = self
-            .read
-            .take()
-            .ok_or_else(|| unprocessable("there is no document"))?;
-        let lens: BTreeMap<u32, u64> = self
-            .items
-            .iter()
-            .map(|(number, range)| (*number, range.end.saturating_sub(range.start)))
-            .collect();
-        check.finish(&lens)?;
-        let uid = StudyUid::parse(&study.facts.study_instance_uid)
+        let Arrived {
+            document,
+            mut items,
+        } = self.arrival.finish()?;
+        let uid = StudyUid::parse(&document.facts.study_instance_uid)
             .map_err(|_| unprocessable("the studyInstanceUID is no UID"))?;
-        let next_item = lens
-            .last_key_value()
-            .map_or(0, |(last, _)| last.saturating_add(1));
-        let new = NewStudy {
-            job: self.job,
-            next_item,
-        };
         let options = Options {
             study: Some(uid.clone()),
             base_url: self.base_url.clone(),
         };
-        let whole = (new, first_items(&study));
+        let becomes = Becomes {
+            first_items: first_items(&document),
+            may_be_there: self.may_merge(),
+        };
         let grant = self.grant.clone();
-        let mut ingest = self.archive.ingest_whole(place, grant, options, whole);
-        let sent = self
-            .send(Arc::new(study), Arc::new(lens), &mut ingest)
-            .await;
+        let mut ingest = self.archive.ingest_whole(place, grant, options, becomes);
+        let sent = self.send(Arc::new(document), &mut items, &mut ingest).await;
         let outcomes = ingest.finish().await;
         let count = sent?;
         let existing = self.archive.index.existing(&self.grant, &uid).await?;
         let outcomes = outcomes.map_err(|error| beside(existing, error))?;
         match (judge(&outcomes, count), existing) {
-            (Ok(()), Some(existing)) if existing.instances == count => Ok(existing),
+            (Ok(()), Some(existing)) if existing.instances == count || self.may_merge() => {
+                Ok(existing)
+            }
             (Ok(()), _) => Err(beside(existing, unprocessable("it is another"))),
             (Err(error), _) => Err(beside(existing, error)),
         }
     }
 
+    /// Whether a study that is there is changed: where stores replace what is there (MINT U20).
+    fn may_merge(&self) -> bool {
+        self.grant.facility().policy.on_conflict != OnConflict::Reject
+    }
+
     /// Hands the file of each instance on; gives how many there are.
     async fn send(
-        &mut self,
+        &self,
         study: Arc<Study>,
-        lens: Arc<BTreeMap<u32, u64>>,
+        items: &mut ItemsOfRequest,
         ingest: &mut Ingest,
     ) -> Result<u64> {
-        let mut count = 0;
+        let (mut count, mut is_recoded) = (0, false);
+        let lens = Arc::new(items.lens());
         for (at, series) in study.series.iter().enumerate() {
             for of_series in 0..series.instances.len() {
                 let (study, lens) = (Arc::clone(&study), Arc::clone(&lens));
                 let composing = self
                     .archive
                     .compute(move || file(&study, at, of_series, &lens));
-                let pieces = composing.await??;
+                let composed = composing.await??;
                 count += 1;
-                if !self.send_file(pieces, ingest).await? {
+                is_recoded |= composed.is_recoded;
+                if !send_file(composed.pieces, items, ingest).await? {
                     return Ok(count);
                 }
             }
         }
-        ingest.send(Input::Complete).await;
+        let new = NewStudy {
+            job: self.job,
+            next_item: items.next(),
+            may_be_there: self.may_merge(),
+            is_recoded,
+        };
+        ingest.send(Input::Complete(Finale::New(new))).await;
         Ok(count)
-    }
-
-    /// Hands one file on; `false` when nobody takes it.
-    async fn send_file(&mut self, pieces: Vec<Piece>, ingest: &mut Ingest) -> Result<bool> {
-        ingest.send(Input::Start).await;
-        for piece in pieces {
-            let mut range = match piece {
-                Piece::Bytes(bytes) => {
-                    ingest.send(Input::Data(Bytes::from(bytes))).await;
-                    continue;
-                }
-                Piece::Item { item, range } => {
-                    let at = self.items.get(&item).map_or(0, |at| at.start);
-                    at.saturating_add(range.start)..at.saturating_add(range.end)
-                }
-            };
-            while !range.is_empty() {
-                let bytes = self.spool.read(&mut range).await?;
-                ingest.send(Input::Data(bytes)).await;
-            }
-        }
-        Ok(ingest.send(Input::End).await)
     }
 }
 
-/// Reads and checks a document.
-fn read(written: Written, document: &[u8]) -> Result<(Study, Check)> {
-    let most = u64::try_from(MOST_DOCUMENT_BYTES).unwrap_or(u64::MAX);
-    let plain: Box<dyn BufRead> = if written.is_packed {
-        Box::new(BufReader::new(MultiGzDecoder::new(document).take(most)))
-    } else {
-        Box::new(document)
-    };
-    let (mut study, mut check) = (Study::default(), Check::new(Purpose::Create));
-    written.form.read(plain, |part| {
-        check.part(&part)?;
-        study.add(part);
-        Ok(())
-    })?;
-    Ok((study, check))
+/// Hands one file on; `false` when nobody takes it.
+async fn send_file(
+    pieces: Vec<Piece>,
+    items: &mut ItemsOfRequest,
+    ingest: &mut Ingest,
+) -> Result<bool> {
+    ingest.send(Input::Start).await;
+    for piece in pieces {
+        match piece {
+            Piece::Bytes(bytes) => drop(ingest.send(Input::Data(Bytes::from(bytes))).await),
+            Piece::Item { item, mut range } => {
+                while !range.is_empty() {
+                    let bytes = items.read(item, &mut range).await?;
+                    ingest.send(Input::Data(bytes)).await;
+                }
+            }
+        }
+    }
+    Ok(ingest.send(Input::End).await)
 }
 
 /// The file of an instance.
@@ -310,7 +192,7 @@ fn file(
     series: usize,
     instance: usize,
     lens: &BTreeMap<u32, u64>,
-) -> Result<Vec<Piece>> {
+) -> Result<Composed> {
     let found = |series: &Series| series.instances.get(instance).cloned();
     let of = study.series.get(series);
     let (Some(series), Some(instance)) = (of, of.and_then(found)) else {
@@ -324,8 +206,7 @@ fn file(
         series.attributes.as_slice(),
         series.normalized.as_slice(),
     ];
-    let composed = compose(&above, &instance, &|number| lens.get(&number).copied())?;
-    Ok(composed.pieces)
+    compose(&above, &instance, &|number| lens.get(&number).copied())
 }
 
 /// The number of the first item of each instance, where all of its items follow each other in the order of its attributes: the
@@ -355,7 +236,7 @@ fn first_item(instance: &Instance) -> Option<u32> {
 }
 
 /// Whether all of `count` instances are stored, now or before.
-fn judge(outcomes: &[StoreOutcome], count: u64) -> Result<()> {
+pub(super) fn judge(outcomes: &[StoreOutcome], count: u64) -> Result<()> {
     for outcome in outcomes {
         if let StoreOutcome::Refused {
             text, sop_instance, ..
@@ -385,13 +266,9 @@ fn beside(existing: Option<Existing>, error: Error) -> Error {
 }
 
 /// What a job says about why it failed: what is wrong with the request, and nothing about the server.
-fn reason(error: &Error) -> String {
+pub(super) fn reason(error: &Error) -> String {
     if matches!(error.kind(), Kind::Internal | Kind::Unavailable) {
         return "the server could not store it; send it again later".to_owned();
     }
     error.detail().to_owned()
-}
-
-fn unprocessable(detail: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-    Error::new(Kind::Unprocessable, detail)
 }

@@ -5,12 +5,13 @@
 //! page of instances, and the compressed document.
 
 use std::collections::HashMap;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
@@ -19,6 +20,7 @@ use crate::archive::Archive;
 use crate::auth::Access;
 use crate::dicom::mint::document::{Instance, Series, SeriesFacts, Study, StudyFacts};
 use crate::dicom::mint::normal::{Levels, SeriesShape, Shape};
+use crate::dicom::mint::source::Stored;
 use crate::dicom::mint::{Form, TYPE, xml};
 use crate::error::{Error, Kind, Result};
 use crate::index::catalog::{Brought, Instance as StoredInstance, Listed, Scope, Visible};
@@ -72,6 +74,13 @@ impl Archive {
             if let Some(kept) = self.documents.get(&key) {
                 return Ok((study, kept));
             }
+            if let Brought::By(change) = brought
+                && let Some(kept) = self.catalog(access).update_document(&study, change).await?
+            {
+                let document = self.compute(move || of_update(kept, content)).await??;
+                self.documents.put(key, &document);
+                return Ok((study, document));
+            }
             self.number_items(&study).await?;
             let making = Making {
                 archive: self,
@@ -92,6 +101,47 @@ impl Archive {
             Kind::Unavailable,
             "the study changes all the time; ask again",
         ))
+    }
+}
+
+/// The document of an update as it was sent, but for the numbers of its items, from how it is kept (MINT 7.3).
+fn of_update(kept: Vec<u8>, content: Content) -> Result<Document> {
+    let mut plain = Vec::new();
+    GzDecoder::new(kept.as_slice())
+        .read_to_end(&mut plain)
+        .map_err(|error| Error::internal("a kept document cannot be inflated", error))?;
+    if content == Content::Protobuf {
+        return Ok(Document {
+            len: plain.len() as u64,
+            gzip: kept.into(),
+        });
+    }
+    let mut packed = Packed::default();
+    let study = Form::Protobuf.study(plain.as_slice())?;
+    packed.add(&Form::Xml.document(&study))?;
+    packed.finish()
+}
+
+impl Archive {
+    /// What is said at which level of a study as the caller sees it.
+    pub(super) async fn shape(&self, access: &Arc<Access>, study: &MintStudy) -> Result<Shape> {
+        let brought = Brought::Whole;
+        let making = Making {
+            archive: self,
+            access,
+            study,
+            brought,
+        };
+        making.shape().await
+    }
+
+    /// One instance as it is stored, its items counting from 0, and where they lie.
+    pub(super) async fn stored_whole(&self, of: &Visible<StoredInstance>) -> Result<Stored> {
+        let frames = self.frame_table(of).await?;
+        let mut stored = self.read_stored(&of.blob(), frames).await?;
+        let uid = &mut stored.instance.sop_instance_uid;
+        of.instance.as_str().clone_into(uid);
+        Ok(stored)
     }
 }
 
@@ -155,7 +205,7 @@ impl Making<'_> {
             Ok::<_, Error>(next.map(|next| (next, walk)))
         });
         let read = instances.map_ok(|of| async move {
-            let instance = self.stored(&of).await?;
+            let instance = self.archive.stored_whole(&of).await?.instance;
             Ok((of, instance))
         });
         let mut read = pin!(read.try_buffered(READS));
@@ -250,18 +300,8 @@ impl Making<'_> {
 
     /// One instance with the numbers of its items.
     async fn instance(&self, listed: &Listed) -> Result<Instance> {
-        let mut instance = self.stored(&listed.instance).await?;
-        instance.shift(listed.first.unwrap_or(0))?;
-        Ok(instance)
-    }
-
-    /// One instance as it is stored, its items counting from 0.
-    async fn stored(&self, of: &Visible<StoredInstance>) -> Result<Instance> {
-        let frames = self.archive.frame_table(of).await?;
-        let mut instance = self.archive.read_stored(&of.blob(), frames).await?.instance;
-        of.instance
-            .as_str()
-            .clone_into(&mut instance.sop_instance_uid);
+        let mut instance = self.archive.stored_whole(&listed.instance).await?.instance;
+        listed.number(&mut instance)?;
         Ok(instance)
     }
 }

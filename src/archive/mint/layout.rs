@@ -10,6 +10,7 @@ use super::list::ItemList;
 use crate::archive::Archive;
 use crate::auth::Access;
 use crate::dicom::mint::items::{Items, Lengths};
+use crate::dicom::mint::numbers::Numbers;
 use crate::error::{Error, Result};
 use crate::index::catalog::Narrowed;
 use crate::index::mint::MintStudy;
@@ -64,14 +65,15 @@ impl Archive {
         study: &MintStudy,
         which: &Narrowed,
     ) -> Result<Layout> {
-        let mut layout = Layout::default();
-        let mut next = 0;
+        let mut rows = Vec::new();
+        let mut after = None;
         loop {
             let catalog = self.catalog(access);
             let page = catalog
-                .item_rows((study.at.study, which), next, PAGE)
+                .item_rows((study.at.study, which), after, PAGE)
                 .await?;
             let is_last = (page.len() as u64) < PAGE;
+            after = page.last().map(|last| last.first);
             for row in page {
                 let file = BlobRef {
                     object: row.object,
@@ -81,22 +83,47 @@ impl Archive {
                     .frame_table_at(row.frame_table.as_deref(), &file)
                     .await?;
                 let frames = frames.map(|table| (table, row.number_of_frames));
-                let items = Items::read(row.table.as_deref(), frames)?;
-                next = row.first.saturating_add(row.count);
-                layout.add(Row {
-                    first: row.first,
-                    count: row.count,
-                    lengths: items.lengths(),
-                });
+                let lengths = Items::read(row.table.as_deref(), frames)?.lengths();
+                match row.numbers {
+                    Some(numbers) => rows.extend(scattered(&numbers, &lengths)),
+                    None => rows.push(Row {
+                        first: row.first,
+                        count: row.count,
+                        lengths,
+                    }),
+                }
             }
             if is_last {
-                return Ok(layout);
+                return Ok(Layout::of(rows));
             }
         }
     }
 }
 
+/// The items of an instance whose numbers do not follow each other.
+fn scattered(numbers: &Numbers, lengths: &Lengths) -> impl Iterator<Item = Row> {
+    numbers.runs().map(|(at, first, count)| {
+        let end = at.saturating_add(count);
+        let lengths = (at..end).map(|index| lengths.of(index).unwrap_or(0));
+        Row {
+            first,
+            count,
+            lengths: Lengths::Each(lengths.collect()),
+        }
+    })
+}
+
 impl Layout {
+    fn of(mut rows: Vec<Row>) -> Self {
+        let mut layout = Self::default();
+        // They come in order but for those that are scattered.
+        rows.sort_by_key(|row| row.first);
+        for row in rows {
+            layout.add(row);
+        }
+        layout
+    }
+
     fn add(&mut self, row: Row) {
         let (start, end) = (u64::from(row.first), row.end());
         match self.spans.last_mut() {

@@ -4,6 +4,7 @@
 //! gives the bytes, `ahead` those of an object store.
 
 mod ahead;
+pub mod arrival;
 pub mod create;
 pub mod document;
 pub mod kept;
@@ -12,3 +13,4 @@ pub mod list;
 mod number;
 pub mod read;
 mod search;
+pub mod update;

@@ -16,9 +16,10 @@ use crate::archive::guard::Pace;
 use crate::archive::retrieve::ByteStream;
 use crate::auth::Access;
 use crate::dicom::mint::items::{Items, total};
+use crate::dicom::mint::numbers::Numbers;
 use crate::dicom::window::Window;
 use crate::error::{Error, Kind, Result};
-use crate::index::catalog::{Instance, Visible};
+use crate::index::catalog::{Holder, Instance, Visible};
 use crate::model::transfer_syntax::Encoding;
 use crate::model::{StudyId, TransferSyntax};
 use crate::storage::Run;
@@ -61,14 +62,20 @@ struct Open {
     instance: Arc<Visible<Instance>>,
     first: u32,
     count: u32,
+    /// Where they do not follow each other.
+    numbers: Option<Numbers>,
     items: Items,
 }
 
 impl Open {
-    fn has(&self, number: u32) -> bool {
-        number
-            .checked_sub(self.first)
-            .is_some_and(|index| index < self.count)
+    /// The ranges of its file that make the item with a number.
+    fn ranges(&self, number: u32) -> Option<Vec<Range<u64>>> {
+        let index = match &self.numbers {
+            Some(numbers) => numbers.index_of(number),
+            None => number.checked_sub(self.first),
+        };
+        let index = index.filter(|index| *index < self.count)?;
+        self.items.ranges(index)
     }
 }
 
@@ -84,6 +91,22 @@ pub struct StoredItem {
     ranges: Vec<Range<u64>>,
 }
 
+impl StoredItem {
+    /// The item in `ranges` of the file of an instance.
+    pub(super) fn new(
+        number: u32,
+        instance: &Arc<Visible<Instance>>,
+        ranges: Vec<Range<u64>>,
+    ) -> Self {
+        Self {
+            number,
+            instance: Arc::clone(instance),
+            len: total(&ranges),
+            ranges,
+        }
+    }
+}
+
 impl Archive {
     /// One item that the caller sees; `None` if there is none of this number.
     ///
@@ -95,17 +118,14 @@ impl Archive {
         study: StudyId,
         number: u32,
     ) -> Result<Option<StoredItem>> {
-        let page = self.holders(access, study, number, 1).await?;
-        let found = page.into_iter().find(|open| open.has(number));
-        Ok(found.and_then(|open| {
-            let ranges = open.items.ranges(number.checked_sub(open.first)?)?;
-            Some(StoredItem {
-                number,
-                instance: open.instance,
-                len: total(&ranges),
-                ranges,
-            })
-        }))
+        let catalog = self.catalog(access);
+        let page = catalog.items_from(study, number, 1).await?;
+        let found = found(self.open(page).await?, number);
+        if found.is_some() {
+            return Ok(found);
+        }
+        let scattered = catalog.items_scattered(study).await?;
+        Ok(self::found(self.open(scattered).await?, number))
     }
 
     /// A part of the bytes of an item.
@@ -144,6 +164,7 @@ impl Archive {
             study,
             pieces: pieces.peekable(),
             window: Vec::new(),
+            scattered: None,
             is_begun: false,
             pace: Pace::default(),
         };
@@ -159,17 +180,7 @@ impl Archive {
         batches.try_flatten().try_flatten().boxed()
     }
 
-    async fn holders(
-        &self,
-        access: &Access,
-        study: StudyId,
-        number: u32,
-        limit: u64,
-    ) -> Result<Vec<Open>> {
-        let page = self
-            .catalog(access)
-            .items_from(study, number, limit)
-            .await?;
+    async fn open(&self, page: Vec<Holder>) -> Result<Vec<Open>> {
         let mut holders = Vec::with_capacity(page.len());
         for holder in page {
             let instance = &holder.instance;
@@ -180,6 +191,7 @@ impl Archive {
                 items: Items::read(holder.table.as_deref(), frames)?,
                 first: holder.first,
                 count: holder.count,
+                numbers: holder.numbers,
                 instance: Arc::new(holder.instance),
             });
         }
@@ -212,6 +224,14 @@ impl Archive {
     }
 }
 
+/// The item with a number among those of instances.
+fn found(opened: Vec<Open>, number: u32) -> Option<StoredItem> {
+    opened.into_iter().find_map(|open| {
+        let ranges = open.ranges(number)?;
+        Some(StoredItem::new(number, &open.instance, ranges))
+    })
+}
+
 /// Where a part of an item lies.
 pub(super) struct Place {
     pub(super) instance: Arc<Visible<Instance>>,
@@ -235,6 +255,8 @@ pub(super) struct Reading {
     pieces: Peekable<Box<dyn Iterator<Item = Piece> + Send>>,
     /// The page of rows that was fetched last.
     window: Vec<Arc<Open>>,
+    /// Instances whose numbers do not follow each other, once one of them was met.
+    scattered: Option<Vec<Arc<Open>>>,
     pub(super) is_begun: bool,
     pub(super) pace: Pace,
 }
@@ -282,30 +304,45 @@ impl Reading {
             Some(Piece::Item { number, .. } | Piece::Digest { number, .. }) => *number,
             Some(Piece::Text(_)) | None => return false,
         };
-        self.in_window(number).is_none()
+        self.in_window(number).is_none() && self.among_scattered(number).is_none()
     }
 
     async fn place(&mut self, number: u32, part: &Range<u64>) -> Result<Place> {
-        if self.in_window(number).is_none() {
-            let limit = if self.is_begun { PAGE } else { FIRST };
-            let page = self
-                .archive
-                .holders(&self.access, self.study, number, limit);
-            self.window = page.await?.into_iter().map(Arc::new).collect();
+        let mut found = self.in_window(number);
+        if found.is_none() {
+            found = self.among_scattered(number);
         }
-        let open = self.in_window(number).ok_or_else(gone)?;
-        let index = number.saturating_sub(open.first);
-        let ranges = open.items.ranges(index).ok_or_else(gone)?;
+        if found.is_none() {
+            let limit = if self.is_begun { PAGE } else { FIRST };
+            let catalog = self.archive.catalog(&self.access);
+            let page = catalog.items_from(self.study, number, limit).await?;
+            let page = self.archive.open(page).await?;
+            self.window = page.into_iter().map(Arc::new).collect();
+            found = self.in_window(number);
+        }
+        if found.is_none() && self.scattered.is_none() {
+            let catalog = self.archive.catalog(&self.access);
+            let all = catalog.items_scattered(self.study).await?;
+            let all = self.archive.open(all).await?;
+            self.scattered = Some(all.into_iter().map(Arc::new).collect());
+            found = self.among_scattered(number);
+        }
+        let (open, ranges) = found.ok_or_else(gone)?;
         Ok(Place {
             instance: Arc::clone(&open.instance),
             ranges: slice(&ranges, part),
         })
     }
 
-    fn in_window(&self, number: u32) -> Option<Arc<Open>> {
+    fn in_window(&self, number: u32) -> Option<(Arc<Open>, Vec<Range<u64>>)> {
         let at = self.window.partition_point(|open| open.first <= number);
         let open = self.window.get(at.checked_sub(1)?)?;
-        open.has(number).then(|| Arc::clone(open))
+        Some((Arc::clone(open), open.ranges(number)?))
+    }
+
+    fn among_scattered(&self, number: u32) -> Option<(Arc<Open>, Vec<Range<u64>>)> {
+        let mut all = self.scattered.iter().flatten();
+        all.find_map(|open| Some((Arc::clone(open), open.ranges(number)?)))
     }
 
     /// A part of what is said of the digest of an item. It is read by itself, when its turn comes.

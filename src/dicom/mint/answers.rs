@@ -162,6 +162,9 @@ fn write_change(tags: &mut Tags, change: &Change) {
     tags.empty();
 }
 
+/// What a job says of texts that did not fit their character sets.
+const RECODED: &str = "texts did not fit their character set and are stored in UTF-8";
+
 /// How a job stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobOutcome {
@@ -171,6 +174,8 @@ pub enum JobOutcome {
     Success {
         /// Number of the change.
         change_number: u64,
+        /// Whether texts did not fit their character sets (MINT P04).
+        is_recoded: bool,
     },
     /// It is over without effect.
     Failed {
@@ -194,7 +199,7 @@ pub struct JobStatus {
     pub updated_at: Timestamp,
 }
 
-/// A `jobStatus` document; `reason` and `changeNumber` are attributes that readers of MINT 1 pass over (mint.md 9.2, N06).
+/// A `jobStatus` document; `reason`, `changeNumber` and `note` are attributes that readers of MINT 1 pass over (mint.md 9.2, N06).
 pub fn job_status(status: &JobStatus) -> Vec<u8> {
     let mut tags = Tags::document("jobStatus");
     tags.text("jobID", &status.job.to_string());
@@ -209,7 +214,15 @@ pub fn job_status(status: &JobStatus) -> Vec<u8> {
     tags.time("jobUpdated", status.updated_at);
     match &status.outcome {
         JobOutcome::InProgress => {}
-        JobOutcome::Success { change_number } => tags.number("changeNumber", *change_number),
+        JobOutcome::Success {
+            change_number,
+            is_recoded,
+        } => {
+            tags.number("changeNumber", *change_number);
+            if *is_recoded {
+                tags.text("note", RECODED);
+            }
+        }
         JobOutcome::Failed { reason } => tags.text("reason", reason),
     }
     tags.inside();
@@ -395,28 +408,30 @@ mod tests {
             created_at: AT,
             updated_at: AT,
         };
-        let check = |outcome, state: &str| {
+        let check = |outcome, state: &str, behind: &str| {
             check(
                 job_status(&status(outcome)),
                 &format!(
                     "<jobStatus xmlns=\"http://medical.nema.org/mint\" jobID=\"JOB\" studyUUID=\"STUDY\" \
                      jobStatus=\"{state} jobCreated=\"2026-03-11T05:20:01.512Z\" \
-                     jobUpdated=\"2026-03-11T05:20:01.512Z\"{}></jobStatus>",
-                    match state {
-                        "SUCCESS\"" => " changeNumber=\"3\"",
-                        "FAILED\"" => " reason=\"no instance\"",
-                        _ => "",
-                    }
+                     jobUpdated=\"2026-03-11T05:20:01.512Z\"{behind}></jobStatus>"
                 ),
             );
         };
-        check(JobOutcome::InProgress, "IN_PROGRESS\"");
-        check(JobOutcome::Success { change_number: 3 }, "SUCCESS\"");
+        check(JobOutcome::InProgress, "IN_PROGRESS\"", "");
+        let success = |is_recoded| JobOutcome::Success {
+            change_number: 3,
+            is_recoded,
+        };
+        check(success(false), "SUCCESS\"", " changeNumber=\"3\"");
+        let noted = " changeNumber=\"3\" note=\"texts did not fit their character set and are stored in UTF-8\"";
+        check(success(true), "SUCCESS\"", noted);
         check(
             JobOutcome::Failed {
                 reason: "no instance".to_owned(),
             },
             "FAILED\"",
+            " reason=\"no instance\"",
         );
     }
 

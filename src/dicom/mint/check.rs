@@ -19,15 +19,12 @@ const STUDY_INSTANCE_UID: Tag = Tag(0x0020, 0x000D);
 const SERIES_INSTANCE_UID: Tag = Tag(0x0020, 0x000E);
 
 /// What a document is to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// To make a study.
     Create,
     /// To change one.
-    Update {
-        /// Its Study Instance UID.
-        study_instance_uid: String,
-    },
+    Update,
 }
 
 /// A document that is being checked.
@@ -68,7 +65,7 @@ impl Check {
     ///
     /// # Errors
     /// `Kind::Unprocessable` with what is wrong: an attribute at a level that is not its own (MINT V03), a UID that is none or
-    /// another than that of its element (V05, V14, U42), a type or a version that do not belong (U21, U22), another study (U37).
+    /// another than that of its element (V05, V14, U42), a type or a version that do not belong (U21, U22).
     pub fn part(&mut self, part: &Part) -> Result<()> {
         match part {
             Part::Attributes(attributes) => self.level(attributes, Some(STUDY)),
@@ -213,10 +210,7 @@ impl Check {
             Purpose::Create if self.instances == 0 => {
                 Err(unprocessable("the document has no instance"))
             }
-            Purpose::Update { study_instance_uid } if study_instance_uid != uid => Err(
-                unprocessable("the document is of another study than the one to be updated"),
-            ),
-            Purpose::Create | Purpose::Update { .. } => Ok(()),
+            Purpose::Create | Purpose::Update => Ok(()),
         }
     }
 }
@@ -311,16 +305,10 @@ mod tests {
         assert_eq!(error.kind(), Kind::Unprocessable);
     }
 
-    fn update(uid: &str) -> Purpose {
-        Purpose::Update {
-            study_instance_uid: uid.to_owned(),
-        }
-    }
-
     #[test]
     fn the_examples_are_taken() {
         create(EXAMPLE).unwrap();
-        checked(UPDATE, update("2.25.70010"), &[(0, 32)]).unwrap();
+        checked(UPDATE, Purpose::Update, &[(0, 32)]).unwrap();
     }
 
     #[test]
@@ -382,16 +370,14 @@ mod tests {
     }
 
     #[test]
-    fn mint_u21_u22_u37_v13_the_document_is_of_the_study_that_is_meant() {
+    fn mint_u21_u22_v13_the_document_is_what_it_says() {
         refused("type=\"DICOM\"", "type=\"Other\"", "type Other");
         refused("type=\"DICOM\"", "type=\"DICOM\" version=\"0\"", "version");
         create(&EXAMPLE.replacen("type=\"DICOM\"", "type=\"DICOM\" version=\"-1\"", 1)).unwrap();
-        let other = checked(UPDATE, update("2.25.1"), &[(0, 32)]).unwrap_err();
-        assert!(other.detail().contains("another study"));
         let root =
             "<study xmlns=\"http://medical.nema.org/mint\" studyInstanceUID=\"1\" type=\"DICOM\"/>";
         assert!(checked(root, Purpose::Create, &[]).is_err());
-        checked(root, update("1"), &[]).unwrap();
+        checked(root, Purpose::Update, &[]).unwrap();
         let mut check = Check::new(Purpose::Create);
         check.instances = 1;
         let facts = StudyFacts {

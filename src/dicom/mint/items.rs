@@ -23,7 +23,7 @@ use crate::dicom::frames::{Cut, FrameTable};
 use crate::dicom::scan::Header;
 use crate::dicom::varint::{put, take};
 use crate::error::{Error, Kind, Result};
-use crate::model::VR;
+use crate::model::{Tag, VR};
 
 const VERSION: u64 = 1;
 
@@ -35,19 +35,22 @@ pub const LONGEST_TEXT: u32 = 1 << 20;
 
 /// Whether a value that is not cut into frames is an item: that of an element which is no sequence and has no fragments.
 pub fn is_item(header: &Header) -> bool {
+    is_item_of(header.tag, header.vr, header.len.unwrap_or(0).into())
+}
+
+/// Whether a value of so many bytes is an item.
+pub fn is_item_of(tag: Tag, vr: VR, len: u64) -> bool {
     use VR::{LT, OB, OD, OF, OL, OV, OW, ST, UC, UN, UR, UT};
-    let len = header.len.unwrap_or(0);
-    if matches!(header.vr, OB | OD | OF | OL | OV | OW | UN) {
-        len >= LEAST_BYTES || len > 0 && is_pixels(header)
+    if matches!(vr, OB | OD | OF | OL | OV | OW | UN) {
+        len >= LEAST_BYTES.into() || len > 0 && is_pixels(tag)
     } else {
-        matches!(header.vr, LT | ST | UC | UR | UT) && len > LONGEST_TEXT
+        matches!(vr, LT | ST | UC | UR | UT) && len > LONGEST_TEXT.into()
     }
 }
 
 /// Whether an element is Pixel Data, Float or Double Float Pixel Data.
-pub fn is_pixels(header: &Header) -> bool {
-    let (group, element) = (header.tag.group(), header.tag.element());
-    group == 0x7FE0 && (0x0008..=0x0010).contains(&element)
+pub fn is_pixels(tag: Tag) -> bool {
+    tag.group() == 0x7FE0 && (0x0008..=0x0010).contains(&tag.element())
 }
 
 /// What stands at one place of an instance, in the order of the file.

@@ -14,6 +14,7 @@ pub mod items;
 pub mod levels;
 pub mod limits;
 pub mod normal;
+pub mod numbers;
 mod raw;
 pub mod source;
 mod tags;

@@ -5,9 +5,17 @@
 
 use std::collections::BTreeMap;
 
-use super::document::{Attribute, Instance, Series, Study, sort};
+use super::document::{Attribute, Instance, Series, Study, Value, sort};
 use super::normal::{Shape, shift};
-use crate::Result;
+use crate::error::{Error, Kind, Result};
+use crate::model::Tag;
+
+/// What an instance is called by, its study's UID first: no update changes it (MINT U42).
+const NAMES: [Tag; 3] = [
+    Tag(0x0020, 0x000D),
+    Tag(0x0020, 0x000E),
+    Tag(0x0008, 0x0018),
+];
 
 /// An update document.
 #[derive(Debug)]
@@ -22,6 +30,8 @@ pub struct Update {
 pub enum Outcome {
     /// Nothing.
     Kept,
+    /// It says more now, and all that it said.
+    Extended,
     /// It says something else now.
     Changed,
     /// It is taken out.
@@ -71,15 +81,52 @@ impl Update {
         series.instances.get(*instances.get(uid)?)
     }
 
+    /// Whether the document names an instance.
+    pub fn names(&self, series_instance_uid: &str, sop_instance_uid: &str) -> bool {
+        self.instance(series_instance_uid, sop_instance_uid)
+            .is_some()
+    }
+
+    /// Whether the document takes an instance out, or the whole series.
+    pub fn removes(&self, series_instance_uid: &str, sop_instance_uid: &str) -> bool {
+        let series = self.series(series_instance_uid);
+        let own = self.instance(series_instance_uid, sop_instance_uid);
+        series.is_some_and(|series| series.facts.exclude) || own.is_some_and(|own| own.exclude)
+    }
+
+    /// Whether the document says anything about an instance that is there.
+    pub fn concerns(&self, series_instance_uid: &str, sop_instance_uid: &str) -> bool {
+        let of_series = |series: &Series| {
+            let normalized = series.normalized.iter().any(|it| it.exclude);
+            normalized || !series.attributes.is_empty()
+        };
+        !self.document.attributes.is_empty()
+            || self.series(series_instance_uid).is_some_and(of_series)
+            || self.names(series_instance_uid, sop_instance_uid)
+    }
+
+    /// What is taken out: series, and instances of other series with theirs.
+    pub fn removed(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.document.series.iter().flat_map(|series| {
+            let uid = series.facts.series_instance_uid.as_str();
+            let whole = series.facts.exclude.then_some((uid, None));
+            let excluded = move |it: &&Instance| it.exclude && !series.facts.exclude;
+            let instances = series.instances.iter().filter(excluded);
+            let instances = instances.map(move |it| (uid, Some(it.sop_instance_uid.as_str())));
+            whole.into_iter().chain(instances)
+        })
+    }
+
     /// Updates an instance that is there: first what is excluded goes, then what is given replaces what has the same tag, nearer
     /// levels last (MINT U32 to U35, U44).
     pub fn apply(&self, series_instance_uid: &str, instance: &mut Instance) -> Outcome {
         let series = self.series(series_instance_uid);
         let own = self.instance(series_instance_uid, &instance.sop_instance_uid);
-        if series.is_some_and(|series| series.facts.exclude) || own.is_some_and(|own| own.exclude) {
+        if self.removes(series_instance_uid, &instance.sop_instance_uid) {
             return Outcome::Removed;
         }
-        let before = instance.clone();
+        let mut before = instance.clone();
+        sort(&mut before.attributes);
         let mut all: BTreeMap<(u16, u16), Attribute> = BTreeMap::new();
         set(&mut all, &instance.attributes);
         let above: &[Attribute] = series.map_or(&[], |series| &series.attributes);
@@ -105,9 +152,20 @@ impl Update {
         instance.attributes = all.into_values().collect();
         if *instance == before {
             Outcome::Kept
+        } else if says_all_of(instance, &before) {
+            Outcome::Extended
         } else {
             Outcome::Changed
         }
+    }
+
+    /// Whether the document adds instances; `is_there` tells which a study has already.
+    pub fn adds(&self, is_there: impl Fn(&str, &str) -> bool) -> bool {
+        self.document.series.iter().any(|series| {
+            let uid = series.facts.series_instance_uid.as_str();
+            let is_new = |it: &Instance| !it.exclude && !is_there(uid, &it.sop_instance_uid);
+            !series.facts.exclude && series.instances.iter().any(is_new)
+        })
     }
 
     /// The instances that the document adds, each in whole with the UID of its series; `is_there` tells which a study has already.
@@ -151,6 +209,36 @@ impl Update {
     }
 }
 
+/// Whether an instance in whole has all that another has; both are in the order of tags.
+fn says_all_of(instance: &Instance, other: &Instance) -> bool {
+    let mut attributes = instance.attributes.iter();
+    instance.transfer_syntax_uid == other.transfer_syntax_uid
+        && other
+            .attributes
+            .iter()
+            .all(|it| attributes.any(|own| own == it))
+}
+
+/// Checks that an instance in whole is still called what its elements are called: study, series and instance UID (MINT U42).
+///
+/// # Errors
+/// `Kind::Unprocessable` if it is not.
+pub fn keeps_its_name(instance: &Instance, uids: [&str; 3]) -> Result<()> {
+    for (tag, uid) in NAMES.into_iter().zip(uids) {
+        let attribute = instance.attributes.iter().find(|it| it.tag == tag);
+        let is_kept =
+            attribute.is_some_and(|it| matches!(&it.value, Value::Text(text) if text == uid));
+        if !is_kept {
+            let detail = format!(
+                "({:04X},{:04X}) of an instance would be another than the UID of its element",
+                tag.0, tag.1
+            );
+            return Err(Error::new(Kind::Unprocessable, detail));
+        }
+    }
+    Ok(())
+}
+
 /// Puts what a level gives in the place of what has the same tag.
 fn set(all: &mut BTreeMap<(u16, u16), Attribute>, level: &[Attribute]) {
     for attribute in level.iter().filter(|it| !it.exclude) {
@@ -181,7 +269,7 @@ mod tests {
     use crate::dicom::mint::Form;
     use crate::dicom::mint::document::Value;
     use crate::dicom::mint::normal::Levels;
-    use crate::model::{Tag, VR};
+    use crate::model::VR;
 
     fn parsed(document: &str) -> Study {
         Form::Xml.study(document.as_bytes()).unwrap()

@@ -40,10 +40,10 @@ pub(crate) async fn create_session(request: HttpRequest) -> Result<HttpResponse>
     let admitted = gate.admit_token(bearer(request.headers())?).await?;
     let id = SessionId::fresh()?;
     gate.index()
-        .open_session(&id.digest(), &admitted.verified)
+        .open_session(&id.digest(), admitted.verified()?)
         .await?;
     let now_s = gate.authenticator().clock().now().seconds();
-    let life_s = admitted.verified.expires_at_s().saturating_sub(now_s);
+    let life_s = admitted.verified()?.expires_at_s().saturating_sub(now_s);
     Ok(HttpResponse::NoContent()
         .cookie(id.cookie(&gate.urls(&request), life_s))
         .insert_header((CSRF, id.csrf()))

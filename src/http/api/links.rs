@@ -128,9 +128,9 @@ pub(crate) async fn create_link(
     };
     let gate = Gate::of(&request)?;
     let now = gate.authenticator().clock().now();
-    let (link, expires_at) = gate
-        .links()
-        .sign(caller.verified(), &signed, visible.epoch(), now)?;
+    let (link, expires_at) =
+        gate.links()
+            .sign(caller.verified()?, &signed, visible.epoch(), now)?;
     Ok(HttpResponse::Created()
         .insert_header((CACHE_CONTROL, "no-store"))
         .json(MadeLink {

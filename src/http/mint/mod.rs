@@ -7,9 +7,11 @@ mod bundle;
 mod changelog;
 pub mod exact;
 mod feed;
+mod form;
 mod framing;
 mod items;
 mod jobs;
+pub mod legacy;
 mod metadata;
 mod paths;
 mod root;
@@ -27,6 +29,12 @@ const XML: &str = "text/xml;charset=UTF-8";
 
 /// Hangs the routes in.
 pub fn routes(config: &mut ServiceConfig<'_>) {
+    studies(config);
+    exact::routes(config);
+}
+
+/// Those of studies as documents and items, without the exact form.
+fn studies(config: &mut ServiceConfig<'_>) {
     config
         // Routes are tried one after the other: what viewers ask for all the time comes first.
         .service(items::retrieve)
@@ -36,6 +44,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(types::list)
         .service(types::dictionary)
         .service(jobs::create)
+        .service(jobs::update)
         .service(jobs::status)
         .service(study::root)
         .service(study::delete)
@@ -46,7 +55,6 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(metadata::metadata_as)
         .service(metadata::summary)
         .service(metadata::summary_as);
-    exact::routes(config);
 }
 
 /// An answer that is a document.

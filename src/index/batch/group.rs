@@ -18,9 +18,9 @@ use tracing::{Instrument as _, Span, debug};
 
 use super::Batch;
 use crate::auth::StoreGrant;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::index::connect;
-use crate::index::mint::{NewStudy, conclude};
+use crate::index::mint::{Finale, conclude};
 use crate::index::record::{NewPack, Recorded};
 use crate::index::row::was_overtaken;
 use crate::index::statistics::{self, Growth};
@@ -49,8 +49,8 @@ type Outcomes = Vec<Vec<Recorded>>;
 struct Waiting {
     grant: StoreGrant,
     packs: Arc<[NewPack]>,
-    /// The study that they are, if it is to be made as a whole or not at all.
-    whole: Option<NewStudy>,
+    /// What ends it, if they are one study that is to be made or changed as a whole or not at all.
+    whole: Option<Arc<Finale>>,
     answer: oneshot::Sender<Result<Outcomes>>,
     /// Where it is traced.
     span: Span,
@@ -61,21 +61,20 @@ impl Waiting {
         self.packs.iter().map(|pack| pack.instances.len()).sum()
     }
 
-    /// Refuses a study that was not made as a whole, and ends the job of one that was.
-    async fn conclude(
-        &self,
-        tx: &sea_orm::DatabaseTransaction,
-        outcomes: &Outcomes,
-        clock: &Clock,
-    ) -> Result<()> {
-        let (Some(whole), Some(first)) = (&self.whole, self.packs.first()) else {
-            return Ok(());
-        };
-        if outcomes.iter().flatten().any(|one| *one != Recorded::New) {
-            return Err(Error::new(Kind::Conflict, "some of it was there before"));
+    /// Ends what is more than its instances: refuses a study that was not made as a whole, and ends the job of one that was;
+    /// makes the next version of one that is changed.
+    async fn conclude(&self, batch: &Batch<'_>, outcomes: &Outcomes) -> Result<()> {
+        match self.whole.as_deref() {
+            None => Ok(()),
+            Some(Finale::Update(update)) => batch.update(update, &self.packs, outcomes).await,
+            Some(Finale::New(new)) => {
+                let Some(first) = self.packs.first() else {
+                    return Ok(());
+                };
+                let study = (&self.grant, &first.study);
+                conclude(batch.tx, new, study, outcomes, batch.now).await
+            }
         }
-        let study = (&self.grant, &first.study);
-        conclude(tx, whole, study, (self.instances(), clock.now())).await
     }
 
     /// The studies that it touches.
@@ -137,7 +136,7 @@ impl Recorder {
         &self,
         grant: StoreGrant,
         packs: Arc<[NewPack]>,
-        whole: Option<NewStudy>,
+        whole: Option<Arc<Finale>>,
     ) -> Result<Outcomes> {
         let (answer, recorded) = oneshot::channel();
         let waiting = Waiting {
@@ -283,10 +282,15 @@ impl Book {
             };
             let packs = members.iter().flat_map(|at| group[*at].packs.iter());
             let packs: Vec<&NewPack> = packs.collect();
-            let mut recorded = batch.record(&packs).await?.into_iter();
+            let mut recorded = if packs.is_empty() {
+                Vec::new()
+            } else {
+                batch.record(&packs).await?
+            }
+            .into_iter();
             for at in members {
                 outcomes[at] = recorded.by_ref().take(group[at].packs.len()).collect();
-                group[at].conclude(tx, &outcomes[at], &self.clock).await?;
+                group[at].conclude(&batch, &outcomes[at]).await?;
             }
         }
         Ok(outcomes)

@@ -3,7 +3,7 @@
 //!
 //! `group` puts batches that come at the same time into one transaction; `known` says what was there, `decide` what becomes
 //! of each, `kept` holds the counts while the batch runs, `patient` says whose it is, `rows` writes, `replace` keeps what is
-//! replaced. Nothing is asked or written an instance at a time, nor a pack: the number of statements of a batch hardly
+//! replaced, `update` ends a change of a study. Nothing is asked or written an instance at a time, nor a pack: the number of statements of a batch hardly
 //! depends on what it brings.
 
 use std::collections::HashSet;
@@ -14,7 +14,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction};
 
 use super::jobs::{Again, enqueue, repack};
 use super::kept::{count_studies, recount};
-use super::mint::{NewChange, NewStudy, note};
+use super::mint::{Finale, NewChange, note};
 use super::record::{NewInstance, NewPack, Recorded};
 use super::relocate::is_half_dead;
 use super::row::failed;
@@ -33,6 +33,7 @@ mod known;
 mod patient;
 mod replace;
 mod rows;
+mod update;
 
 use decide::{Decided, decide, judge};
 pub(super) use group::Recorder;
@@ -102,19 +103,21 @@ impl Index {
         self.recorder.record(grant.clone(), packs, None).await
     }
 
-    /// As [`Index::record_batch`] for the packs of one study that is `new`: its job ends in the same transaction, and nothing at
-    /// all is recorded where something of the study was there before.
+    /// As [`Index::record_batch`] for the packs of one study that is made or changed, with what ends it in the same transaction: its
+    /// job too. Nothing at all is recorded where something of a new study was there before, or a study that is changed is not
+    /// at the version that the change is of.
     ///
     /// # Errors
-    /// As [`Index::record_batch`]; `Kind::Conflict` too if the study was there or its job was given up.
+    /// As [`Index::record_batch`]; `Kind::Conflict` too for what is said above, and if the job was given up.
     pub async fn record_whole(
         &self,
         grant: &StoreGrant,
         packs: impl Into<Arc<[NewPack]>>,
-        new: NewStudy,
+        finale: Arc<Finale>,
     ) -> Result<Vec<Vec<Recorded>>> {
         let packs = packs.into();
-        self.recorder.record(grant.clone(), packs, Some(new)).await
+        let whole = Some(finale);
+        self.recorder.record(grant.clone(), packs, whole).await
     }
 
     /// What would become of an object by what the caller's facility holds under its UID; `None` if nothing lies there.

@@ -82,6 +82,7 @@ impl Batch<'_> {
             .value("first_item", None::<i32>)
             .value("item_count", None::<i32>)
             .value("item_table", None::<Vec<u8>>)
+            .value("item_numbers", None::<Vec<u8>>)
             .value("instance_version", Expr::col("instance_version").add(1))
             .and_where(here)
             .take();

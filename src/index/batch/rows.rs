@@ -42,7 +42,7 @@ impl NewRow {
     }
 
     /// Adds the attributes of a level.
-    fn with(mut self, level: Level, new: &NewInstance) -> Self {
+    pub(super) fn with(mut self, level: Level, new: &NewInstance) -> Self {
         for column in columns::of(level) {
             self.columns.push(column.name());
             self.values.push(Expr::from(column.value(&new.attributes)));

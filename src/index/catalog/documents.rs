@@ -5,6 +5,8 @@ use sea_orm::sea_query::{Expr, ExprTrait, Order};
 
 use super::instance::{Instance, select};
 use super::{Catalog, Visible};
+use crate::dicom::mint::document as mint;
+use crate::dicom::mint::numbers::Numbers;
 use crate::error::Result;
 use crate::index::row::{failed, get};
 use crate::index::visible::{At, Unread, basis};
@@ -17,6 +19,21 @@ pub struct Listed {
     pub instance: Visible<Instance>,
     /// The number of its first item; `None` while it has no numbers.
     pub first: Option<u32>,
+    /// The numbers of its items, where they do not follow each other.
+    pub numbers: Option<Numbers>,
+}
+
+impl Listed {
+    /// Gives the items of the instance as it is stored, which count from 0, their numbers.
+    ///
+    /// # Errors
+    /// `Kind::Internal` if it has other items than were counted.
+    pub fn number(&self, stored: &mut mint::Instance) -> Result<()> {
+        match &self.numbers {
+            Some(numbers) => numbers.give(stored),
+            None => stored.shift(self.first.unwrap_or(0)),
+        }
+    }
 }
 
 /// Which instances a document is of.
@@ -40,7 +57,7 @@ impl Catalog<'_> {
         limit: u64,
     ) -> Result<Vec<Listed>> {
         let mut page = select();
-        page.column(("i", "first_item"))
+        page.columns(["first_item", "item_numbers"].map(|it| ("i", it)))
             .and_where(Expr::col(("s0", "study_id")).eq(study.0))
             .and_where(Expr::exists(basis(
                 self.access,
@@ -64,9 +81,11 @@ impl Catalog<'_> {
         let rows = self.index.reader.query_all(&page).await.map_err(failed)?;
         let listed = rows.iter().map(|row| {
             let first: Option<i32> = get(row, "first_item")?;
+            let numbers: Option<Vec<u8>> = get(row, "item_numbers")?;
             Ok(Listed {
                 instance: self.instance_of(row)?,
                 first: first.and_then(|first| u32::try_from(first).ok()),
+                numbers: numbers.as_deref().map(Numbers::decode).transpose()?,
             })
         });
         listed.collect()

@@ -6,6 +6,7 @@ use sea_orm::{ConnectionTrait, QueryResult};
 use super::instance::{Instance, select};
 use super::{Catalog, Visible};
 use crate::auth::Access;
+use crate::dicom::mint::numbers::Numbers;
 use crate::error::{Error, Result};
 use crate::index::row::{failed, get};
 use crate::index::visible::{At, Unread, basis};
@@ -22,6 +23,8 @@ pub struct Holder {
     pub count: u32,
     /// Where they lie, if the frame table does not say it.
     pub table: Option<Vec<u8>>,
+    /// Their numbers, where they do not follow each other.
+    pub numbers: Option<Numbers>,
 }
 
 /// Which instances are looked at.
@@ -42,6 +45,8 @@ pub struct ItemRow {
     pub count: u32,
     /// Where they lie, if the frame table does not say it.
     pub table: Option<Vec<u8>>,
+    /// Their numbers, where they do not follow each other.
+    pub numbers: Option<Numbers>,
     /// How its frames are found.
     pub frame_table: Option<Vec<u8>>,
     /// Number of Frames, where the object says it.
@@ -57,9 +62,39 @@ impl Catalog<'_> {
     /// # Errors
     /// `Kind::Unavailable` if the database does not answer.
     pub async fn items_from(&self, study: StudyId, number: u32, limit: u64) -> Result<Vec<Holder>> {
-        let mut page = select();
-        page.columns(["first_item", "item_count", "item_table"].map(|it| ("i", it)));
-        let page = narrowed(page, self.access, study, number, limit);
+        let number = i32::try_from(number).unwrap_or(i32::MAX);
+        let before = Query::select()
+            .column(("x", "first_item"))
+            .from_as("instance", "x")
+            .and_where(Expr::col(("x", "study_id")).eq(study.0))
+            .and_where(Expr::col(("x", "first_item")).lte(number))
+            .and_where(Expr::col(("x", "item_count")).gt(0))
+            .order_by(("x", "first_item"), Order::Desc)
+            .limit(1)
+            .take();
+        let before = Expr::SubQuery(None, Box::new(before.into()));
+        let start = Func::coalesce([before, Expr::val(0_i32)]);
+        let mut page = with_items(select(), self.access, study);
+        page.and_where(Expr::col(("i", "first_item")).gte(start))
+            .limit(limit);
+        self.holders(page).await
+    }
+
+    /// The visible instances of a study whose items have numbers that do not follow each other, by their lowest.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if the database does not answer.
+    pub async fn items_scattered(&self, study: StudyId) -> Result<Vec<Holder>> {
+        let mut all = with_items(select(), self.access, study);
+        // In words, so that the partial index serves it.
+        all.and_where(Expr::cust("i.item_numbers IS NOT NULL"));
+        self.holders(all).await
+    }
+
+    async fn holders(&self, mut page: SelectStatement) -> Result<Vec<Holder>> {
+        page.columns(
+            ["first_item", "item_count", "item_table", "item_numbers"].map(|it| ("i", it)),
+        );
         let rows = self.index.reader.query_all(&page).await.map_err(failed)?;
         let holder = |row| {
             Ok(Holder {
@@ -67,19 +102,21 @@ impl Catalog<'_> {
                 first: number_of(row, "first_item")?,
                 count: number_of(row, "item_count")?,
                 table: get(row, "item_table")?,
+                numbers: numbers_of(row)?,
             })
         };
         rows.iter().map(holder).collect()
     }
 
-    /// The same without the places of the instances, of some of them.
+    /// What is known of the items of some visible instances of a study whose first item comes behind `after`; at most `limit`,
+    /// by the number of that.
     ///
     /// # Errors
     /// `Kind::Unavailable` if the database does not answer.
     pub async fn item_rows(
         &self,
         (study, which): (StudyId, &Narrowed),
-        number: u32,
+        after: Option<u32>,
         limit: u64,
     ) -> Result<Vec<ItemRow>> {
         let of_series = Expr::col(("r0", "series_id")).equals(("i", "series_id"));
@@ -87,7 +124,7 @@ impl Catalog<'_> {
             .equals(("i", "pack_id"))
             .and(Expr::col(("b", "state")).eq("present"));
         let mut page = Query::select()
-            .columns(["first_item", "item_count", "item_table"].map(|it| ("i", it)))
+            .columns(["first_item", "item_count", "item_table", "item_numbers"].map(|it| ("i", it)))
             .columns([
                 ("i", "frame_table"),
                 ("i", "number_of_frames"),
@@ -105,7 +142,12 @@ impl Catalog<'_> {
             let known = i32::try_from(version.saturating_add(1)).unwrap_or(i32::MAX);
             page.and_where(Expr::col(("i", "study_version")).gt(known));
         }
-        let page = narrowed(page, self.access, study, number, limit);
+        if let Some(after) = after {
+            page.and_where(
+                Expr::col(("i", "first_item")).gt(i32::try_from(after).unwrap_or(i32::MAX)),
+            );
+        }
+        let page = with_items(page, self.access, study).limit(limit).take();
         let rows = self.index.reader.query_all(&page).await.map_err(failed)?;
         let of_row = |row| {
             let frames: Option<i64> = get(row, "number_of_frames")?;
@@ -113,6 +155,7 @@ impl Catalog<'_> {
                 first: number_of(row, "first_item")?,
                 count: number_of(row, "item_count")?,
                 table: get(row, "item_table")?,
+                numbers: numbers_of(row)?,
                 frame_table: get(row, "frame_table")?,
                 number_of_frames: frames.and_then(|frames| u32::try_from(frames).ok()),
                 object: get(row, "object")?,
@@ -122,28 +165,10 @@ impl Catalog<'_> {
     }
 }
 
-/// The visible ones of the instances `i` in series `r0` that have items from `number` on.
-fn narrowed(
-    mut page: SelectStatement,
-    access: &Access,
-    study: StudyId,
-    number: u32,
-    limit: u64,
-) -> SelectStatement {
-    let number = i32::try_from(number).unwrap_or(i32::MAX);
-    let before = Query::select()
-        .column(("x", "first_item"))
-        .from_as("instance", "x")
-        .and_where(Expr::col(("x", "study_id")).eq(study.0))
-        .and_where(Expr::col(("x", "first_item")).lte(number))
-        .and_where(Expr::col(("x", "item_count")).gt(0))
-        .order_by(("x", "first_item"), Order::Desc)
-        .limit(1)
-        .take();
-    let before = Expr::SubQuery(None, Box::new(before.into()));
-    let start = Func::coalesce([before, Expr::val(0_i32)]);
+/// The visible ones of the instances `i` in series `r0` that have items, by the number of the first.
+fn with_items(mut page: SelectStatement, access: &Access, study: StudyId) -> SelectStatement {
     page.and_where(Expr::col(("i", "study_id")).eq(study.0))
-        .and_where(Expr::col(("i", "first_item")).gte(start))
+        .and_where(Expr::col(("i", "first_item")).is_not_null())
         .and_where(Expr::col(("i", "item_count")).gt(0))
         .and_where(Expr::exists(basis(
             access,
@@ -151,8 +176,12 @@ fn narrowed(
             Unread::Hidden,
         )))
         .order_by(("i", "first_item"), Order::Asc)
-        .limit(limit)
         .take()
+}
+
+fn numbers_of(row: &QueryResult) -> Result<Option<Numbers>> {
+    let kept: Option<Vec<u8>> = get(row, "item_numbers")?;
+    kept.as_deref().map(Numbers::decode).transpose()
 }
 
 fn number_of(row: &QueryResult, column: &str) -> Result<u32> {

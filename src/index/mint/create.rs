@@ -1,4 +1,4 @@
-//! The row of a job that makes a study (MINT 9.2): it is due for a worker as soon as nobody has said for [`HOLD_S`] seconds that
+//! The row of a job that makes or changes a study (MINT 9.2): it is due for a worker as soon as nobody has said for [`HOLD_S`] seconds that
 //! the upload goes on, and the worker then says that it was cut off. Success is written with the rows of the study, in their
 //! transaction and only where the row is still due: so the job tells the truth wherever a process ends.
 
@@ -10,6 +10,7 @@ use super::version;
 use crate::auth::{Scope, StoreGrant};
 use crate::dicom::mint::answers::{JobOutcome, JobStatus};
 use crate::error::{Error, Kind, Result};
+use crate::index::record::Recorded;
 use crate::index::row::{failed, get};
 use crate::index::{Catalog, Index};
 use crate::model::job::Next;
@@ -28,6 +29,10 @@ pub struct NewStudy {
     pub job: JobId,
     /// The number behind its last item as it came.
     pub next_item: u32,
+    /// Whether it may be there: then what it brings is added, and takes the place of what has the same UID (MINT U20).
+    pub may_be_there: bool,
+    /// Whether texts did not fit their character sets (MINT P04).
+    pub is_recoded: bool,
 }
 
 /// A study that is there already.
@@ -51,6 +56,9 @@ pub enum Ended {
         study: StudyId,
         /// The number of the change.
         change: u64,
+        /// Whether texts were stored in UTF-8 that did not fit their character sets (MINT P04).
+        #[serde(default)]
+        is_recoded: bool,
     },
     /// Nothing changed.
     Failed {
@@ -87,10 +95,20 @@ impl Index {
         job: JobId,
         study: StudyId,
     ) -> Result<()> {
-        let next = Next {
-            job: Job::MintCreate { job, study },
-            due_at: self.hold_until(),
-        };
+        self.begin_job(grant, Job::MintCreate { job, study }).await
+    }
+
+    /// Begins a job that changes a study.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if the database is away.
+    pub async fn begin_update(&self, grant: &StoreGrant, job: JobId, study: StudyId) -> Result<()> {
+        self.begin_job(grant, Job::MintUpdate { job, study }).await
+    }
+
+    async fn begin_job(&self, grant: &StoreGrant, job: Job) -> Result<()> {
+        let due_at = self.hold_until();
+        let next = Next { job, due_at };
         self.enqueue(Some(grant.facility().id), &next).await
     }
 
@@ -154,7 +172,7 @@ impl Catalog<'_> {
             .columns(["payload", "result", "state", "created_at", "finished_at"])
             .from("job")
             .and_where(Expr::col("job_id").eq(job.0))
-            .and_where(Expr::col("kind").eq("mint_create"))
+            .and_where(Expr::col("kind").is_in(["mint_create", "mint_update"]))
             .and_where(Expr::col("facility_id").eq(self.access.facility_id().0))
             .take();
         let row = self.index.reader.query_one(&one).await.map_err(failed)?;
@@ -164,7 +182,9 @@ impl Catalog<'_> {
             return Err(Error::new(Kind::Forbidden, detail));
         }
         let payload: String = get(&row, "payload")?;
-        let Some(Job::MintCreate { study, .. }) = Job::parse(&payload) else {
+        let Some(Job::MintCreate { study, .. } | Job::MintUpdate { study, .. }) =
+            Job::parse(&payload)
+        else {
             return Err(Error::new(Kind::Internal, "a job has no payload"));
         };
         let created_at = Timestamp(get(&row, "created_at")?);
@@ -188,9 +208,16 @@ impl Catalog<'_> {
 fn told(result: Option<&str>, planned: StudyId) -> (StudyId, JobOutcome) {
     let ended = result.and_then(|text| serde_json::from_str(text).ok());
     match ended.unwrap_or_else(Ended::cut_off) {
-        Ended::Made { study, change } => {
-            let change_number = change;
-            (study, JobOutcome::Success { change_number })
+        Ended::Made {
+            study,
+            change,
+            is_recoded,
+        } => {
+            let outcome = JobOutcome::Success {
+                change_number: change,
+                is_recoded,
+            };
+            (study, outcome)
         }
         Ended::Failed { reason } => (planned, JobOutcome::Failed { reason }),
     }
@@ -213,16 +240,27 @@ fn end(job: JobId, ended: &Ended, now: Timestamp) -> Result<UpdateStatement> {
         .take())
 }
 
-/// Ends the job of a study that is being recorded: in the transaction `tx`, after all of it is written.
+/// Ends the job of a study that is being recorded: in the transaction `tx`, after all of it is written, with these
+/// outcomes.
 ///
 /// # Errors
-/// `Kind::Conflict` if the study had something before, or the job was given up.
+/// `Kind::Conflict` if the study had something before and may not, if something of it is not taken, or the job was given up.
 pub(in crate::index) async fn conclude<C: ConnectionTrait>(
     tx: &C,
     new: &NewStudy,
     (grant, study): (&StoreGrant, &StudyUid),
-    (instances, now): (usize, Timestamp),
+    outcomes: &[Vec<Recorded>],
+    now: Timestamp,
 ) -> Result<()> {
+    let all = || outcomes.iter().flatten();
+    let is_taken = |one: &Recorded| match one {
+        Recorded::New => true,
+        Recorded::Replaced | Recorded::AlreadyThere => new.may_be_there,
+        Recorded::Conflict | Recorded::InBin | Recorded::Erased => false,
+    };
+    if !all().all(is_taken) {
+        return Err(Error::new(Kind::Conflict, "some of it was there before"));
+    }
     let one = Query::select()
         .columns(["study_id", "study_version", "instance_count"])
         .from("study")
@@ -232,22 +270,50 @@ pub(in crate::index) async fn conclude<C: ConnectionTrait>(
     let row = tx.query_one(&one).await.map_err(failed)?;
     let row = row.ok_or_else(|| Error::new(Kind::Conflict, "nothing of the study is new"))?;
     let id = StudyId(get(&row, "study_id")?);
+    let version_of_row: i32 = get(&row, "study_version")?;
     let count: i32 = get(&row, "instance_count")?;
-    if usize::try_from(count).ok() != Some(instances) {
+    let is_new = all().all(|one| *one == Recorded::New);
+    let is_whole = is_new && usize::try_from(count).ok() == Some(all().count());
+    if !is_whole && !new.may_be_there {
         return Err(Error::new(Kind::Conflict, "it has other instances"));
     }
-    let number = Query::update()
-        .table("study")
-        .value("next_item", i64::from(new.next_item))
-        .and_where(Expr::col("study_id").eq(id.0))
-        .and_where(Expr::col("next_item").lt(i64::from(new.next_item)))
-        .take();
-    tx.execute(&number).await.map_err(failed)?;
+    if is_whole {
+        let number = Query::update()
+            .table("study")
+            .value("next_item", i64::from(new.next_item))
+            .and_where(Expr::col("study_id").eq(id.0))
+            .and_where(Expr::col("next_item").lt(i64::from(new.next_item)))
+            .take();
+        tx.execute(&number).await.map_err(failed)?;
+    } else if all().any(|one| one.is_written()) {
+        // Numbers of the document may be taken: what came gets others when it is read.
+        let unnumber = Query::update()
+            .table("instance")
+            .value("first_item", None::<i32>)
+            .and_where(Expr::col("study_id").eq(id.0))
+            .and_where(Expr::col("study_version").eq(version_of_row))
+            .take();
+        tx.execute(&unnumber).await.map_err(failed)?;
+    }
     let made = Ended::Made {
         study: id,
-        change: version(get(&row, "study_version")?),
+        change: version(version_of_row),
+        is_recoded: new.is_recoded,
     };
-    let end = end(new.job, &made, now)?;
+    succeed(tx, new.job, &made, now).await
+}
+
+/// Ends a job whose study is there, in the transaction that makes it so.
+///
+/// # Errors
+/// `Kind::Conflict` if the job was given up.
+pub(in crate::index) async fn succeed<C: ConnectionTrait>(
+    tx: &C,
+    job: JobId,
+    made: &Ended,
+    now: Timestamp,
+) -> Result<()> {
+    let end = end(job, made, now)?;
     if tx.execute(&end).await.map_err(failed)?.rows_affected() == 0 {
         return Err(Error::new(Kind::Conflict, "the job was given up"));
     }

@@ -8,15 +8,17 @@ mod feed;
 mod numbers;
 mod search;
 mod study;
+mod update;
 
 pub use changes::{Log, Order};
 pub(super) use changes::{NewChange, note};
-pub(super) use create::conclude;
 pub use create::{Ended, Existing, NewStudy};
+pub(super) use create::{conclude, succeed};
 pub use feed::{NUMBERED_AT_ONCE, Page};
 pub use numbers::{Counted, Uncounted};
 pub use search::{Hits, Wanted};
 pub use study::MintStudy;
+pub use update::{Finale, Levels, StudyUpdate, is_of_another};
 
 use crate::error::{Error, Result};
 

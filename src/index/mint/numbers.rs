@@ -10,6 +10,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, Value}
 use uuid::Uuid;
 
 use super::MintStudy;
+use crate::dicom::mint::numbers::Numbers;
 use crate::error::{Error, Kind, Result};
 use crate::index::Index;
 use crate::index::catalog::place::{head_place, read_place};
@@ -38,6 +39,8 @@ pub struct Uncounted {
     pub metadata_object: String,
     /// The place of the head in it.
     pub head: MetaPlace,
+    /// The numbers that an update gave its items.
+    numbers: Option<Numbers>,
 }
 
 /// What was counted of an instance.
@@ -47,10 +50,22 @@ pub struct Counted {
     version: i32,
     count: i32,
     table: Option<Vec<u8>>,
+    given: Given,
 }
 
-/// What instances are written together by: count, version and table.
-type Alike = (i32, i32, Option<Vec<u8>>);
+/// What becomes of numbers that an update gave, when the items have been counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Given {
+    /// It gave none, or they hold as they are.
+    Kept,
+    /// They follow each other, so that the first tells all.
+    Told,
+    /// There are not so many items: they get other numbers.
+    Dropped,
+}
+
+/// What instances are written together by: count, version, table, and what becomes of numbers.
+type Alike = (i32, i32, Option<Vec<u8>>, Given);
 
 impl Uncounted {
     /// So many items, and where they lie if the frame table does not say it.
@@ -58,6 +73,11 @@ impl Uncounted {
     /// # Errors
     /// `Kind::Internal` beyond 2³¹ items.
     pub fn counted(&self, count: u32, table: Option<Vec<u8>>) -> Result<Counted> {
+        let given = match &self.numbers {
+            Some(numbers) if numbers.count() != count => Given::Dropped,
+            Some(numbers) if numbers.are_consecutive() => Given::Told,
+            Some(_) | None => Given::Kept,
+        };
         let count = i32::try_from(count)
             .map_err(|error| Error::internal("an instance has more items than numbers", error))?;
         Ok(Counted {
@@ -65,6 +85,7 @@ impl Uncounted {
             version: self.version,
             count,
             table,
+            given,
         })
     }
 }
@@ -82,7 +103,7 @@ impl Index {
             .columns(["instance_id", "instance_version", "transfer_syntax_uid"].map(|it| ("i", it)))
             .columns(["frame_table", "number_of_frames", "pack_offset"].map(|it| ("i", it)))
             .columns(["byte_count", "meta_offset", "meta_length"].map(|it| ("i", it)))
-            .columns(["meta_json_start", "meta_json_length"].map(|it| ("i", it)))
+            .columns(["meta_json_start", "meta_json_length", "item_numbers"].map(|it| ("i", it)))
             .columns([("b", "object"), ("b", "metadata_object")])
             .from_as("instance", "i")
             .join_as(JoinType::InnerJoin, "pack_copy", "b", copy)
@@ -97,6 +118,7 @@ impl Index {
         let rows = self.reader.query_all(&page).await.map_err(failed)?;
         let uncounted = rows.iter().map(|row| {
             let frames: Option<i64> = get(row, "number_of_frames")?;
+            let numbers: Option<Vec<u8>> = get(row, "item_numbers")?;
             Ok(Uncounted {
                 id: InstanceId(get(row, "instance_id")?),
                 version: get(row, "instance_version")?,
@@ -106,6 +128,7 @@ impl Index {
                 blob: read_place(row)?,
                 metadata_object: get(row, "metadata_object")?,
                 head: head_place(row)?,
+                numbers: numbers.as_deref().map(Numbers::decode).transpose()?,
             })
         });
         uncounted.collect()
@@ -119,14 +142,14 @@ impl Index {
         // Most instances have as many items as the others and no table: those are one statement.
         let mut alike: BTreeMap<Alike, Vec<Uuid>> = BTreeMap::new();
         for one in counted {
-            let key = (one.count, one.version, one.table);
+            let key = (one.count, one.version, one.table, one.given);
             alike.entry(key).or_default().push(one.id.0);
         }
         let tx = self.begin().await?;
         // Before its instances, as everywhere.
         tx.query_one(&hold(study.at.study)).await.map_err(failed)?;
-        for ((count, version, table), instances) in alike {
-            let keep = Query::update()
+        for ((count, version, table, given), instances) in alike {
+            let mut keep = Query::update()
                 .table("instance")
                 .value("item_count", count)
                 .value("item_table", table)
@@ -135,6 +158,12 @@ impl Index {
                 .and_where(Expr::col("instance_version").eq(version))
                 .and_where(Expr::col("item_count").is_null())
                 .take();
+            if given != Given::Kept {
+                keep.value("item_numbers", None::<Vec<u8>>);
+            }
+            if given == Given::Dropped {
+                keep.value("first_item", None::<i32>);
+            }
             tx.execute(&keep).await.map_err(failed)?;
         }
         commit(tx).await

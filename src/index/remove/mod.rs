@@ -17,8 +17,8 @@ use crate::auth::RemoveGrant;
 use crate::error::{Error, Kind, Result};
 use crate::index::timing::commit;
 use crate::model::{
-    Deletion, DeletionId, DeletionState, FacilityId, RejectCode, Removal, SeriesId, SeriesUid,
-    SopInstanceUid, StudyId, Timestamp,
+    Clock, Deletion, DeletionId, DeletionState, FacilityId, RejectCode, Removal, SeriesId,
+    SeriesUid, SopInstanceUid, StudyId, Timestamp,
 };
 
 mod purge;
@@ -88,37 +88,14 @@ impl Index {
         if why.removal == Removal::Delete || says_retention_is_over {
             study.may_go(now)?;
         }
-        let series = series_of(&tx, study.id, scope).await?;
-        let mut live = Cond::all()
-            .add(Expr::col("study_id").eq(study.id.0))
-            .add(Expr::col("state").eq("live"));
-        if let Some(series) = series {
-            live = live.add(Expr::col("series_id").eq(series.0));
-        }
-        if let Some(instance) = &scope.instance {
-            live = live.add(Expr::col("sop_instance_uid").eq(instance.as_str()));
-        }
-        let (count, bytes) = sum(&tx, live.clone()).await?;
-        if count == 0 {
-            return Err(Error::not_found());
-        }
-        let id = DeletionId(self.clock.new_id());
         let asked = Asked {
             grant,
             scope,
             why,
             now,
         };
-        let insert = asked.insert(id, study.id, (count, bytes));
-        tx.execute(&insert).await.map_err(failed)?;
-        let take = Query::update()
-            .table("instance")
-            .value("state", why.removal.instance_state())
-            .value("deletion_id", id.0)
-            .value("study_version", study.next())
-            .cond_where(live)
-            .take();
-        tx.execute(&take).await.map_err(failed)?;
+        let id = DeletionId(self.clock.new_id());
+        let series = asked.take(&tx, id, (study.id, study.next())).await?;
         let owner = grant.facility_id();
         let came = recount(&tx, (owner, study.id), series, study.next()).await?;
         note(&tx, (owner, grant.person()), now, study.changed(came)).await?;
@@ -203,6 +180,37 @@ impl Index {
     }
 }
 
+/// Takes what several scopes of a study name out of sight, in the version that this makes of it: a part of a change whose other
+/// parts are the caller's, who holds the row of the study and counts anew.
+///
+/// # Errors
+/// As [`Index::bin`], but that nothing need be there.
+pub(super) async fn take_out(
+    tx: &DatabaseTransaction,
+    clock: &Clock,
+    (grant, scopes, why): (&RemoveGrant, &[Scope], &Why),
+    (study, version): (StudyId, i32),
+) -> Result<()> {
+    let now = clock.now();
+    held(tx, Expr::col("study_id").eq(study.0))
+        .await?
+        .may_go(now)?;
+    for scope in scopes {
+        let asked = Asked {
+            grant,
+            scope,
+            why,
+            now,
+        };
+        let id = DeletionId(clock.new_id());
+        match asked.take(tx, id, (study, version)).await {
+            Err(error) if error.kind() == Kind::NotFound => {}
+            taken => drop(taken?),
+        }
+    }
+    move_epoch(tx).await
+}
+
 /// What a removal was asked for.
 struct Asked<'a> {
     grant: &'a RemoveGrant,
@@ -212,6 +220,41 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
+    /// Takes the live instances of the scope out of sight, with a deletion that says so, in the version that this makes of the
+    /// study. The caller counts anew; gives the series that the scope names.
+    async fn take(
+        &self,
+        tx: &DatabaseTransaction,
+        id: DeletionId,
+        (study, version): (StudyId, i32),
+    ) -> Result<Option<SeriesId>> {
+        let series = series_of(tx, study, self.scope).await?;
+        let mut live = Cond::all()
+            .add(Expr::col("study_id").eq(study.0))
+            .add(Expr::col("state").eq("live"));
+        if let Some(series) = series {
+            live = live.add(Expr::col("series_id").eq(series.0));
+        }
+        if let Some(instance) = &self.scope.instance {
+            live = live.add(Expr::col("sop_instance_uid").eq(instance.as_str()));
+        }
+        let (count, bytes) = sum(tx, live.clone()).await?;
+        if count == 0 {
+            return Err(Error::not_found());
+        }
+        let insert = self.insert(id, study, (count, bytes));
+        tx.execute(&insert).await.map_err(failed)?;
+        let take = Query::update()
+            .table("instance")
+            .value("state", self.why.removal.instance_state())
+            .value("deletion_id", id.0)
+            .value("study_version", version)
+            .cond_where(live)
+            .take();
+        tx.execute(&take).await.map_err(failed)?;
+        Ok(series)
+    }
+
     /// The row of the deletion, which took so many instances of so many bytes.
     fn insert(
         &self,

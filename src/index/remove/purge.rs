@@ -170,7 +170,12 @@ async fn forget(
         .and_where(Expr::col("study_id").eq(study.0))
         .and_where(Expr::col("deletion_id").eq(id.0))
         .take();
-    for statement in [uids, versions, instances] {
+    // They may say what is erased.
+    let documents = Query::delete()
+        .from_table("mint_update")
+        .and_where(Expr::col("study_id").eq(study.0))
+        .take();
+    for statement in [uids, versions, instances, documents] {
         tx.execute(&statement).await.map_err(failed)?;
     }
     Ok(())

@@ -5,6 +5,7 @@ pub mod backing;
 pub mod cluster;
 pub mod corpus;
 pub mod exact;
+pub mod far;
 pub mod instance;
 pub mod load;
 pub mod multipart;
@@ -13,6 +14,7 @@ pub mod proxy;
 pub mod server;
 pub mod slow;
 pub mod watched;
+pub mod wire;
 
 pub use instance::instance;
 pub use server::{Answer, Server};

@@ -274,3 +274,49 @@ async fn mint_e18_f03_who_may_not_store_makes_no_study() {
     let get = server.send(server.request(Method::PUT, PATH, &token)).await;
     assert_eq!((get.status, &*get.header("allow")), (405, "POST, OPTIONS"));
 }
+
+#[tokio::test]
+async fn mint_u20_where_stores_replace_what_is_there_a_study_that_is_there_is_changed() {
+    let server = Server::start();
+    let words = ["facility", "set", "F001", "on_conflict=replace"];
+    crate::harness::server::kura(server.data.path(), &words);
+    let token = server.reader("F001");
+    let uuid = made(&send(&server, &token, DOCUMENT, items()).await);
+    assert_eq!(made(&send(&server, &token, DOCUMENT, items()).await), uuid);
+    let path = format!("/mint/studies/{uuid}");
+    let root = server.get(&path, &token).await;
+    assert_eq!(values(&root, "version"), ["0"]);
+    // Another second slice, and a third one in the place of what the document had there.
+    let other = DOCUMENT.replace("2.25.70102", "2.25.70103");
+    let job = send(&server, &token, &other, items()).await;
+    assert_eq!(values(&job, "jobStatus"), ["SUCCESS"], "{}", job.text());
+    assert_eq!(values(&job, "changeNumber"), ["1"]);
+    assert_eq!(values(&job, "studyUUID"), [&*uuid]);
+    let told = server
+        .get(&format!("{path}/DICOM/metadata.xml"), &token)
+        .await;
+    let uids = ["2.25.70101", "2.25.70102", "2.25.70103", "2.25.70201"];
+    assert_eq!(values(&told, "sopInstanceUID"), uids);
+    assert_eq!(values(&told, "bid"), ["0", "1", "5", "2"]);
+    let path = format!("{path}/DICOM/binaryitems/5");
+    assert_eq!(server.get(&path, &token).await.body, item(1));
+}
+
+#[tokio::test]
+async fn mint_p04_a_text_beyond_its_character_set_is_kept_and_noted() {
+    let server = Server::start();
+    let token = server.reader("F001");
+    let french = DOCUMENT.replacen("K-4711", "K-4711 \u{e9}", 1);
+    assert_ne!(french, DOCUMENT);
+    let job = send(&server, &token, &french, items()).await;
+    made(&job);
+    assert_eq!(values(&job, "note").len(), 1, "{}", job.text());
+    let path = format!("/studies/{STUDY}/series/2.25.70012/instances/2.25.70201/metadata");
+    let told = server.get(&path, &token).await.text();
+    assert!(told.contains("\u{e9}"), "{told}");
+    // Where everything fits there is nothing to say.
+    let other = DOCUMENT.replace("2.25.70", "2.25.71");
+    let job = send(&server, &token, &other, items()).await;
+    made(&job);
+    assert!(values(&job, "note").is_empty());
+}

@@ -13,9 +13,10 @@ use super::values;
 use crate::harness::load::Random;
 use crate::harness::{Server, backing};
 
-const KILLS: usize = 20;
+pub const KILLS: usize = 20;
 
-fn life(data: &Arc<TempDir>) -> Server {
+/// A server that looks for jobs every second.
+pub fn life(data: &Arc<TempDir>) -> Server {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kura"));
     command.env("KURA_WORKER__POLL_S", "1");
     Server::start_with(Arc::clone(data), command)
@@ -60,7 +61,7 @@ async fn mint_u10_u11_u12_a_study_is_whole_or_not_there_after_every_kill() {
         sending.join_all().await;
         server = life(&data);
     }
-    let jobs = ended(&server, &token, 2).await;
+    let jobs = ended(&server, &token, "mint_create", 2).await;
     let made = jobs
         .iter()
         .filter(|job| values(job, "jobStatus") == ["SUCCESS"]);

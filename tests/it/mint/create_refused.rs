@@ -155,18 +155,18 @@ async fn mint_u07_u12_an_upload_that_breaks_off_leaves_nothing() {
         line.write_all(&body[..sent]).unwrap();
         drop(line);
     }
-    let jobs = ended(&server, &token, 3).await;
+    let jobs = ended(&server, &token, "mint_create", 3).await;
     assert!(jobs.iter().all(|job| !reason(job).is_empty()));
     assert_nothing(&server, &token).await;
 }
 
 /// The jobs of all studies that were begun, as soon as they have ended.
-pub async fn ended(server: &Server, token: &str, least: usize) -> Vec<Answer> {
+pub async fn ended(server: &Server, token: &str, kind: &str, least: usize) -> Vec<Answer> {
     let manager = server.token("F001", "lifecycle.manage");
     let started = std::time::Instant::now();
     loop {
         let list = server
-            .get("/api/v1/jobs?kind=mint_create&limit=200", &manager)
+            .get(&format!("/api/v1/jobs?kind={kind}&limit=200"), &manager)
             .await;
         let mut jobs = Vec::new();
         for job in list.json()["jobs"].as_array().unwrap() {

@@ -7,6 +7,7 @@ mod corpus;
 pub mod create;
 mod create_crash;
 mod create_refused;
+mod create_values;
 mod digests;
 mod exact;
 mod exact_broken;
@@ -17,11 +18,18 @@ mod exact_upload;
 mod feed;
 mod items;
 mod jobs;
+mod legacy;
+mod legacy_update;
+mod meaning;
 mod metadata;
 mod search;
 mod streams;
 mod study;
+mod transport;
 mod types;
+mod update;
+mod update_crash;
+mod update_refused;
 
 use reqwest::Method;
 

@@ -73,12 +73,17 @@ pub(super) async fn receipted(server: &Server, forge: &Forge) -> String {
     last["receipt"]["id"].as_str().unwrap().to_owned()
 }
 
-/// What makes a study of MINT, as a form: a document of nothing, whose job fails.
-pub(super) fn form_of(root: &str) -> Vec<u8> {
+/// What makes or changes a study of MINT, as a form: a document of nothing, of no version, whose job fails.
+pub(super) fn form_of(root: &str, key: &str) -> Vec<u8> {
     let text = format!(
         "<study xmlns=\"http://medical.nema.org/mint\" studyInstanceUID=\"{root}.1\" type=\"DICOM\"/>"
     );
-    create::form(&[create::document(&text)])
+    let field = |name: &str, value: &str| {
+        let disposition = format!("name=\"{name}\"");
+        (disposition, "text/plain", value.as_bytes().to_vec())
+    };
+    let fields = [field("studyUUID", key), field("oldVersion", "")];
+    create::form(&[fields.to_vec(), vec![create::document(&text)]].concat())
 }
 
 /// A job of the owner that was to make a study: its key.

@@ -201,10 +201,15 @@ impl Operation {
             request = request
                 .header("content-type", "application/x-tar")
                 .body(tar);
-        } else if self.id == "createMintStudy" {
+        } else if self.id.ends_with("MintStudy") && self.method == Method::POST {
+            let key = if root == NOWHERE {
+                NO_DELETION
+            } else {
+                &self.study
+            };
             request = request
                 .header("content-type", create::form_type())
-                .body(form_of(root));
+                .body(form_of(root, key));
         } else if self.names == Names::Store {
             let (media_type, body) = multipart::write(&[study(root)]);
             request = request.header("content-type", media_type).body(body);

@@ -120,6 +120,7 @@ pub(super) const ROWS: &[(&str, Names, &str)] = &[
     ("showReceipt", Names::Operation, ""),
     ("storeInstances", Names::Store, ""),
     ("storeInstancesOfStudy", Names::Store, ""),
+    ("updateMintStudy", Names::ListOfObject, ""),
 ];
 
 /// What wants a fresh sign-in with two factors (SH-14).

@@ -90,7 +90,7 @@ impl Gather {
 
     /// Whether an element is the pixel data that a frame table cuts.
     fn is_cut(&self, header: &Header) -> bool {
-        self.depth == 0 && is_pixels(header)
+        self.depth == 0 && is_pixels(header.tag)
     }
 }
 

@@ -2,7 +2,10 @@
 
 use super::{Reading, Stored};
 use crate::dicom::frames::FrameTable;
-use crate::dicom::mint::document::{Attribute, Bulk, Node, Value};
+use crate::dicom::mint::Form;
+use crate::dicom::mint::document::{
+    Attribute, Bulk, Node, Series, SeriesFacts, Study, StudyFacts, Value,
+};
 use crate::dicom::scan::build::{BIG_ENDIAN, Build, DEFLATED, EXPLICIT, IMPLICIT, JPEG, file};
 use crate::model::{Tag, VR};
 
@@ -218,6 +221,66 @@ fn mint_11_4_bytes_are_in_the_order_of_the_file() {
     assert_eq!(value(&stored, 0x0028_0010), text("2"));
     assert_eq!(value(&stored, 0x0028_1201), Value::Bytes(vec![1, 2, 3, 4]));
     assert_eq!(items(&bytes, &stored), [[1, 2].repeat(128)]);
+}
+
+#[test]
+fn mint_d13_the_length_of_what_java_cannot_count_is_left_out() {
+    let check = |len: u32, expected: Option<u32>| {
+        let set =
+            Build::new(EXPLICIT)
+                .put(0x0008_0018, "UI", "1.2\0")
+                .put(0x0009_1001, "OB", [0; 0]);
+        let mut head = file(EXPLICIT, &set.bytes);
+        let at = head.len() - 4;
+        head[at..].copy_from_slice(&len.to_le_bytes());
+        // The value itself is never asked for.
+        let mut reading = Reading::new(head.len() as u64 + u64::from(len), None);
+        while let Some(range) = reading.wants() {
+            let range = usize::try_from(range.start).unwrap()..head.len();
+            reading.feed(&head[range]).unwrap();
+        }
+        let stored = reading.finish().unwrap();
+        let Value::Bulk(bulk) = value(&stored, 0x0009_1001) else {
+            panic!("an item");
+        };
+        assert_eq!((bulk.item, bulk.size, bulk.frames), (0, expected, 1));
+        let written = |form: Form| {
+            let study = study_of(&stored);
+            form.study(form.document(&study).as_slice()).unwrap()
+        };
+        assert_eq!(written(Form::Xml), written(Form::Protobuf));
+        let xml = Form::Xml.document(&study_of(&stored));
+        let xml = String::from_utf8(xml).unwrap();
+        assert_eq!(xml.contains("bsize"), expected.is_some(), "{xml}");
+        // The length of the item itself is known all the same.
+        let items = stored.items.ranges(0).unwrap();
+        assert_eq!(items[0].end - items[0].start, u64::from(len));
+    };
+    check((1 << 31) - 2, Some((1 << 31) - 2));
+    check(1 << 31, None);
+    check(u32::MAX - 1, None);
+}
+
+/// A study of one instance.
+fn study_of(stored: &Stored) -> Study {
+    let series = Series {
+        facts: SeriesFacts {
+            series_instance_uid: "1.3".to_owned(),
+            ..SeriesFacts::default()
+        },
+        attributes: Vec::new(),
+        normalized: Vec::new(),
+        instances: vec![stored.instance.clone()],
+    };
+    Study {
+        facts: StudyFacts {
+            study_instance_uid: "1.4".to_owned(),
+            document_type: Some("DICOM".to_owned()),
+            ..StudyFacts::default()
+        },
+        attributes: Vec::new(),
+        series: vec![series],
+    }
 }
 
 /// A bulk value of the document.
