@@ -14,6 +14,7 @@ use super::Archive;
 use crate::error::{Error, Kind, Result};
 use crate::model::job::Pass;
 use crate::model::{FacilityCode, PackId, Timestamp};
+use crate::storage::is_part;
 
 /// Replaced packs, and names of objects, that are looked at together.
 const CHUNK: usize = 500;
@@ -154,8 +155,10 @@ impl Archive {
         let mut listed = self.vault.list(day);
         while let Some(listed) = listed.try_next().await? {
             swept.seen += 1;
-            // What is no pack is not ours to judge.
-            if let Some(pack) = pack_of(&listed.object) {
+            if is_part(&listed.object) {
+                swept.dropped += self.drop_part(&listed.object, written).await?;
+            // What else is no pack is not ours to judge.
+            } else if let Some(pack) = pack_of(&listed.object) {
                 chunk.push((listed.object, pack));
             }
             if chunk.len() == CHUNK {
@@ -165,6 +168,19 @@ impl Archive {
         }
         swept.dropped += self.drop_orphans(owner, &chunk, written).await?;
         Ok(())
+    }
+
+    /// Drops a part of an upload that was not ended (MINT Z43), if it was written in `written`; gives how many it dropped.
+    async fn drop_part(&self, object: &str, written: &Range<Timestamp>) -> Result<usize> {
+        let upload = object.rsplit('/').nth(1).unwrap_or_default();
+        let upload = PackId(Uuid::try_parse(upload).unwrap_or_default());
+        let written_at = self.vault.written_at(object).await?;
+        if !written.contains(&written_at.unwrap_or_else(|| begun_at(upload))) {
+            return Ok(0);
+        }
+        self.vault.delete(object).await?;
+        tracing::info!(object, "a part of an upload that was not ended was dropped");
+        Ok(1)
     }
 
     /// Drops those of `objects` that no row knows and that were written in `written`; gives how many.
@@ -219,7 +235,7 @@ fn ago(now: Timestamp, seconds: i64) -> Timestamp {
 }
 
 /// `2026/07/01` of an instant.
-fn day_of(at: Timestamp) -> Result<String> {
+pub(super) fn day_of(at: Timestamp) -> Result<String> {
     let day = OffsetDateTime::from_unix_timestamp(at.seconds())
         .map_err(|cause| Error::new(Kind::Internal, "a day is out of range").with_source(cause))?;
     let (year, month) = (day.year(), u8::from(day.month()));

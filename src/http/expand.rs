@@ -12,6 +12,7 @@
 use std::io::Write as _;
 use std::time::Duration;
 
+use actix_web::error::PayloadError;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
 use actix_web::web;
 use bytes::Bytes;
@@ -21,6 +22,7 @@ use zstd::stream::raw::{DParameter, Decoder, Operation as _};
 
 use super::problem;
 use crate::archive::StoreLimits;
+use crate::archive::retrieve::ByteStream;
 use crate::error::{Error, Kind, Result};
 
 /// Input of one step of gzip, whose output is at most 1032 times as long (RFC 1951).
@@ -101,7 +103,7 @@ pub fn limit(
 
 /// A body that is read.
 pub struct Body {
-    payload: web::Payload,
+    source: Source,
     expander: Expander,
     limit: Option<u64>,
     idle: Duration,
@@ -130,10 +132,24 @@ impl Body {
         idle: Duration,
     ) -> Result<Self> {
         Ok(Self {
-            payload,
+            source: Source::Request(payload),
             expander: Expander::new(coding)?,
             limit,
             idle,
+            given: 0,
+        })
+    }
+
+    /// Reads bytes that came before, over other requests.
+    ///
+    /// # Errors
+    /// Never: they are not packed.
+    pub fn of_stored(bytes: ByteStream) -> Result<Self> {
+        Ok(Self {
+            source: Source::Store(bytes),
+            expander: Expander::new(Coding::Identity)?,
+            limit: None,
+            idle: Duration::MAX,
             given: 0,
         })
     }
@@ -159,20 +175,31 @@ impl Body {
                 let seconds = self.idle.as_secs();
                 Error::invalid(format!("nothing of the body came for {seconds} seconds"))
             };
-            let next = tokio::time::timeout(self.idle, self.payload.next()).await;
-            match next.map_err(silent)? {
-                Some(Ok(chunk)) => self.expander.input = chunk,
-                Some(Err(error)) => {
-                    let broken = Error::invalid("the request body broke off");
-                    return Err(broken.with_source(error.to_string()));
+            let next = match &mut self.source {
+                Source::Request(payload) => {
+                    let next = tokio::time::timeout(self.idle, payload.next()).await;
+                    next.map_err(silent)?.map(|next| next.map_err(broken_off))
                 }
-                None => {
-                    let rest = self.expander.finish()?;
-                    return Ok(Some(rest).filter(|rest| !rest.is_empty()));
-                }
-            }
+                Source::Store(bytes) => bytes.next().await,
+            };
+            let Some(chunk) = next else {
+                let rest = self.expander.finish()?;
+                return Ok(Some(rest).filter(|rest| !rest.is_empty()));
+            };
+            self.expander.input = chunk?;
         }
     }
+}
+
+/// Where a body comes from.
+enum Source {
+    Request(web::Payload),
+    Store(ByteStream),
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as map_err has it")]
+fn broken_off(error: PayloadError) -> Error {
+    Error::invalid("the request body broke off").with_source(error.to_string())
 }
 
 fn length(bytes: &Bytes) -> u64 {

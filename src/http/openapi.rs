@@ -20,7 +20,7 @@ use super::{api, dicomweb, health, metrics, mint, page};
 use crate::error::{Error, Result};
 
 /// The methods that there are. HEAD goes with GET, OPTIONS with everything.
-const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"];
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /// Where the document is served.
 const DOCUMENT: &str = "/openapi.json";
@@ -118,13 +118,14 @@ impl Allowed {
                 item.get.is_some(),
                 item.post.is_some(),
                 item.put.is_some(),
+                item.patch.is_some(),
                 item.delete.is_some(),
                 true,
             ];
             (ResourceDef::new(path.as_str()), known)
         });
         let pages = pages.map(|path| {
-            let known = [true, true, false, false, false, true];
+            let known = [true, true, false, false, false, false, true];
             (ResourceDef::new(path), known)
         });
         let segments = document.paths.paths.keys().flat_map(|path| path.split('/'));

@@ -16,6 +16,7 @@ pub mod inflate;
 pub mod metadata;
 mod names;
 pub mod pack;
+pub mod partial;
 pub mod place;
 mod remote;
 pub mod run;
@@ -32,6 +33,7 @@ pub fn install_transport() {
 pub use backend::is_of_the_object;
 pub use footer::{Footer, read_footer};
 pub use pack::{Entry, PackName, PackWriter, Sealed, SealedEntry, seal_all};
+pub use partial::{Extent, Partial, is_part};
 pub use place::{BlobRef, MetaPlace, Piece};
 pub(crate) use run::GAP_BYTES;
 pub use run::Run;

@@ -4,6 +4,8 @@
 //! not grow with it, and what changes meanwhile is noticed before a byte of it leaves. What comes to the study meanwhile is
 //! not part of the content; what leaves it ends the answer (W12).
 
+mod upload;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;

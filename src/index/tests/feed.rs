@@ -217,7 +217,7 @@ async fn what_the_caller_may_not_know_of_is_left_out_and_passed_over() {
 
 #[tokio::test]
 async fn mint_e11_a_page_deep_in_the_feed_costs_what_the_first_one_does() {
-    // Measured with 1,000,000 by hand (docs/performance.md).
+    // With 1,000,000 it was measured by hand (docs/decisions/0034).
     const CHANGES: u32 = 100_000;
     let world = World::new().await;
     let at = world.facility("F001").await;

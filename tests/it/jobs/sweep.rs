@@ -25,11 +25,15 @@ async fn what_no_row_knows_goes_when_it_is_old_and_what_is_no_pack_stays() {
     let day = pack.parent().unwrap();
     let orphan = day.join("01900000-0000-7000-8000-00000000000a.pack");
     let meta = day.join("01900000-0000-7000-8000-00000000000b.meta");
+    // What came of an upload that was not ended (MINT Z43).
+    let upload = day.join("01900000-0000-7000-8000-00000000000d");
+    std::fs::create_dir_all(&upload).unwrap();
+    let part = upload.join("00000000000000000000.part");
     let foreign = day.join("notes.txt");
     let unknown = data.path().join("blobs/NOBODY/2026/01/01");
     std::fs::create_dir_all(&unknown).unwrap();
     let unknown = unknown.join("01900000-0000-7000-8000-00000000000c.pack");
-    for file in [&orphan, &meta, &foreign, &unknown] {
+    for file in [&orphan, &meta, &part, &foreign, &unknown] {
         std::fs::write(file, b"left over").unwrap();
     }
     // A dead process's unfinished file; its slot has a lock that nobody holds.
@@ -41,13 +45,14 @@ async fn what_no_row_knows_goes_when_it_is_old_and_what_is_no_pack_stays() {
     drop(young);
     let young = restart(&data, &[]);
     wait_for_jobs(&young, &manager, "kind=sweep_orphans&state=done", 1).await;
-    assert!(orphan.exists() && meta.exists(), "too young");
+    let are_there = orphan.exists() && meta.exists() && part.exists();
+    assert!(are_there, "too young");
     drop(young);
 
     let old = restart(&data, &[("KURA_STORAGE__ORPHAN_AGE_S", "0")]);
     super::hurry(&data, "sweep_orphans").await;
     until("orphans go", async || {
-        (!orphan.exists() && !meta.exists()).then_some(())
+        (!orphan.exists() && !meta.exists() && !part.exists()).then_some(())
     })
     .await;
     assert!(foreign.exists() && unknown.exists() && pack.exists());

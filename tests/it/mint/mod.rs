@@ -13,6 +13,7 @@ mod exact;
 mod exact_broken;
 mod exact_corpus;
 mod exact_hostile;
+mod exact_steps;
 mod exact_upload;
 mod feed;
 mod items;

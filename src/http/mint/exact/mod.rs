@@ -10,6 +10,7 @@ mod receipts;
 mod receive;
 mod retrieve;
 mod shapes;
+mod uploads;
 
 use std::time::Duration;
 
@@ -70,5 +71,9 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
         .service(retrieve::retrieve_named)
         .service(offers::offer)
         .service(objects::send)
+        .service(uploads::begin)
+        .service(uploads::show)
+        .service(uploads::go_on)
+        .service(uploads::give_up)
         .service(receipts::show);
 }

@@ -22,7 +22,7 @@ use crate::http::{Kura, State, problem, respond};
 
 /// A line that is silent for so long is taken for broken, however long stores may be: what had come whole is stored then, so
 /// that a sender who comes back over another line is told of it. One that was only slow goes on as after a break.
-const SILENCE: Duration = Duration::from_secs(10);
+pub(super) const SILENCE: Duration = Duration::from_secs(10);
 
 /// The media type of the answer: a JSON object a line.
 const LINES: &str = "application/x-ndjson";
@@ -88,10 +88,23 @@ pub(crate) async fn send(
     let idle = Duration::from_secs(kura.archive.limits().body_idle_s).min(SILENCE);
     let body = Body::new(body, coding, limit, idle)?;
     let upload = Upload::begin(kura.archive.clone(), grant, body).await?;
+    Ok(answer(&kura, &request, (upload, place), async |_| ()))
+}
+
+/// The lines of an upload whose manifest has been read. `after` is told whether it ended with a receipt.
+pub(super) fn answer(
+    kura: &Kura,
+    request: &HttpRequest,
+    (upload, place): (Upload, Place),
+    after: impl AsyncFnOnce(bool) + 'static,
+) -> HttpResponse {
     let (lines, told) = mpsc::unbounded_channel();
-    let ingest = upload.ingest(place, kura.urls(&request).root(), Lines(lines.clone()));
+    let ingest = upload.ingest(place, kura.urls(request).root(), Lines(lines.clone()));
     // On its own: a sender who does not read before it has sent everything would wait for itself.
-    let receiving = upload.receive(ingest, Lines(lines));
+    let receiving = async move {
+        let has_receipt = upload.receive(ingest, Lines(lines)).await;
+        after(has_receipt).await;
+    };
     actix_web::rt::spawn(receiving.in_current_span());
     let mut response = HttpResponse::Ok();
     respond::list_headers(&mut response);
@@ -99,5 +112,5 @@ pub(crate) async fn send(
         let line = told.recv().await?;
         Some((Ok::<_, Error>(line), told))
     });
-    Ok(response.content_type(LINES).streaming(lines))
+    response.content_type(LINES).streaming(lines)
 }

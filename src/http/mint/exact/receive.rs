@@ -179,14 +179,15 @@ impl Upload {
         self.archive.ingest_telling(place, grant, options, teller)
     }
 
-    /// Takes the rest, and ends with a receipt or with what was wrong.
-    pub(super) async fn receive(mut self, mut ingest: Ingest, lines: Lines) {
+    /// Takes the rest, and ends with a receipt or with what was wrong; says whether there is a receipt.
+    pub(super) async fn receive(mut self, mut ingest: Ingest, lines: Lines) -> bool {
         let read = self.read(&mut ingest, &lines).await;
         let stored = ingest.finish().await.map(drop);
         let last = match stored.and(read) {
             Ok(()) => self.receipt(&lines).await,
             Err(error) => Err(error),
         };
+        let has_receipt = last.is_ok();
         lines.send(&last.unwrap_or_else(|error| {
             tracing::info!(causes = causes(&error), "an upload ended without a receipt");
             Last::Problem {
@@ -194,6 +195,7 @@ impl Upload {
                 detail: error.detail().to_owned(),
             }
         }));
+        has_receipt
     }
 
     async fn read(&mut self, ingest: &mut Ingest, lines: &Lines) -> Result<()> {

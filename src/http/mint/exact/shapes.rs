@@ -28,6 +28,38 @@ pub(super) struct ReceiptParams {
     receipt: String,
 }
 
+/// Names an upload.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct UploadParams {
+    /// Its id, as the Location of its beginning tells it.
+    upload: String,
+}
+
+/// What is said of an upload that begins.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(super) struct UploadHeaders {
+    /// `?1` if the body is all of it, else `?0`.
+    #[param(rename = "Upload-Complete")]
+    complete: String,
+    /// How many bytes all of it has.
+    #[param(rename = "Upload-Length")]
+    length: Option<u64>,
+}
+
+/// What is said of a step of an upload.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(super) struct UploadPartHeaders {
+    /// `?1` if the body is the rest, else `?0`.
+    #[param(rename = "Upload-Complete")]
+    complete: String,
+    /// The place of the first byte of the body.
+    #[param(rename = "Upload-Offset")]
+    offset: u64,
+}
+
 /// Names objects.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct ExactNames {
