@@ -3,12 +3,14 @@
 use reqwest::Method;
 use sea_orm::{ConnectionTrait as _, Database};
 
-use super::create::document;
+use super::create::{document, form_type};
 use super::update::{
     PATH, SERIES, UPDATE, binary, changed, example, failed, field, of_instance, post, small, update,
 };
 use super::{assert_document, delete};
-use crate::harness::backing;
+use crate::dicomweb::stow_wire::ask_at;
+use crate::harness::server::kura;
+use crate::harness::{Server, backing};
 
 #[tokio::test]
 async fn mint_f03_x02_x15_x16_who_may_and_what_is_asked() {
@@ -150,4 +152,29 @@ async fn mint_x19_what_must_be_kept_is_corrected_and_not_taken_out() {
     let corrected = small("<attr tag=\"00081030\" vr=\"LO\" val=\"A\"/>", "", "", "");
     let job = update(&server, &token, (&uuid, "0"), &corrected, Vec::new()).await;
     changed(&job, "1");
+}
+
+#[tokio::test]
+async fn mint_n12_a_form_that_is_refused_does_not_travel() {
+    let server = Server::start();
+    let words = ["facility", "set", "F001", "max_request_bytes=1G"];
+    kura(server.data.path(), &words);
+    let (token, reading) = (server.reader("F001"), server.token("F001", "dicom.read"));
+    let form = form_type();
+    for path in [PATH, "/mint/jobs/createstudy"] {
+        for (token, media_type, length, status) in [
+            ("x", &*form, 9, 401),
+            (&*reading, &*form, 9, 403),
+            (&*token, &*form, 1_u64 << 40, 413),
+            (&*token, "text/plain", 9, 400),
+            (&*token, &*form, 9, 100),
+        ] {
+            let headers = format!(
+                "Authorization: Bearer {token}\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\n"
+            );
+            let (_, told) = ask_at(path, &server, &headers);
+            let expected = format!("HTTP/1.1 {status}");
+            assert!(told.starts_with(&expected), "{path}: {expected} {told}");
+        }
+    }
 }

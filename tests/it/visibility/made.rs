@@ -1,12 +1,13 @@
 //! What the owner has: studies, deletions and exports, made for the calls about them.
 
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use super::THERE;
 use super::callers::{self, Forge};
+use super::rows::Names;
+use super::{NO_DELETION, NOWHERE, Operation, THERE};
 use crate::harness::exact::{self, Object};
-use crate::harness::{Server, instance};
+use crate::harness::{Server, instance, multipart};
 use crate::mint::create;
 
 /// Stores the study below `root` for the owner and deletes it: the id of the deletion, which somebody else asked for.
@@ -30,7 +31,7 @@ pub(super) async fn key_of(server: &Server, forge: &Forge, root: &str) -> String
 }
 
 /// What asks for an export of the study below `root`.
-pub(super) fn export_of(root: &str) -> Value {
+fn export_of(root: &str) -> Value {
     let settings = json!({"values": [format!("{root}.1")]});
     json!({"source": {"type": "identifiers", "settings": settings}})
 }
@@ -56,12 +57,12 @@ fn object(root: &str) -> Object {
 }
 
 /// What announces it.
-pub(super) fn manifest_of(root: &str) -> Value {
+fn manifest_of(root: &str) -> Value {
     exact::manifest(&format!("{root}.1"), &[object(root)])
 }
 
 /// What sends it.
-pub(super) fn exact_of(root: &str) -> Vec<u8> {
+fn exact_of(root: &str) -> Vec<u8> {
     exact::upload(&manifest_of(root), [&object(root)])
 }
 
@@ -74,7 +75,7 @@ pub(super) async fn receipted(server: &Server, forge: &Forge) -> String {
 }
 
 /// What makes or changes a study of MINT, as a form: a document of nothing, of no version, whose job fails.
-pub(super) fn form_of(root: &str, key: &str) -> Vec<u8> {
+fn form_of(root: &str, key: &str) -> Vec<u8> {
     let text = format!(
         "<study xmlns=\"http://medical.nema.org/mint\" studyInstanceUID=\"{root}.1\" type=\"DICOM\"/>"
     );
@@ -94,4 +95,63 @@ pub(super) async fn job_of(server: &Server, forge: &Forge) -> String {
     let told = job.text();
     let key = told.split("jobID=\"").nth(1).expect("a job");
     key.split('"').next().unwrap().to_owned()
+}
+
+/// An upload in steps that the owner began: its key.
+pub(super) async fn begun(server: &Server, forge: &Forge) -> String {
+    let token = forge.of("F001", callers::ALL);
+    let request = server.request(Method::POST, "/mint/exact/uploads", &token);
+    let request = request.header("content-type", "application/x-tar");
+    let begun = server.send(request.header("upload-complete", "?0")).await;
+    assert_eq!(begun.status, 201, "{}", begun.text());
+    begun
+        .header("location")
+        .rsplit('/')
+        .next()
+        .unwrap()
+        .to_owned()
+}
+
+/// A request with what an operation says about the study below `root`.
+pub(super) fn with_body(of: &Operation, request: RequestBuilder, root: &str) -> RequestBuilder {
+    const TYPE: &str = "content-type";
+    let at = format!("studies/{root}.1/series/{root}.1.1/instances/{root}.1.1.1");
+    match of.id.as_str() {
+        "createExport" => request.json(&export_of(root)),
+        "offerExact" => request.json(&manifest_of(root)),
+        "retrieveExactNamed" => request.json(&json!({"objects": [format!("{root}.1.1.1")]})),
+        "createLink" => {
+            request.json(&json!({"resource": format!("/dicomweb/{at}/bulkdata/7FE00010")}))
+        }
+        "revoke" => {
+            let nobody = json!({"signOut": {"issuer": "kura:local", "subject": "nobody"}});
+            request.json(&nobody)
+        }
+        "sendExact" => request
+            .header(TYPE, "application/x-tar")
+            .body(exact_of(root)),
+        "beginUpload" => request
+            .header(TYPE, "application/x-tar")
+            .header("upload-complete", "?1")
+            .body(exact_of(root)),
+        "goOnWithUpload" => request
+            .header(TYPE, "application/partial-upload")
+            .header("upload-complete", "?0")
+            .header("upload-offset", "0"),
+        "createMintStudy" | "updateMintStudy" => {
+            let key = if root == NOWHERE {
+                NO_DELETION
+            } else {
+                &of.study
+            };
+            request
+                .header(TYPE, create::form_type())
+                .body(form_of(root, key))
+        }
+        _ if of.names == Names::Store => {
+            let (media_type, body) = multipart::write(&[study(root)]);
+            request.header(TYPE, media_type).body(body)
+        }
+        _ => request,
+    }
 }

@@ -13,12 +13,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use self::callers::{Caller, Credential, Forge, Kind};
-use self::made::{
-    binned, exact_of, export_of, exported, form_of, job_of, key_of, manifest_of, receipted, study,
-};
+use self::made::{begun, binned, exported, job_of, key_of, receipted, study};
 use self::rows::{Names, ROWS, STRONG};
-use crate::harness::{Answer, Server, instance, multipart};
-use crate::mint::create;
+use crate::harness::{Answer, Server, instance};
 
 /// An operation as the document describes it.
 #[derive(Clone, Debug)]
@@ -38,6 +35,8 @@ struct Operation {
     receipt: String,
     /// A job of MINT that the owner began.
     job: String,
+    /// An upload in steps that the owner began.
+    upload: String,
 }
 
 /// The root of the UIDs of the owner's study, and of one that never existed.
@@ -58,6 +57,7 @@ impl Operation {
         let study = key_of(server, forge, THERE).await;
         let receipt = receipted(server, forge).await;
         let job = job_of(server, forge).await;
+        let upload = begun(server, forge).await;
         let document = server.get("/openapi.json", "").await.json();
         let mut operations = Vec::new();
         for (template, methods) in document["paths"].as_object().unwrap() {
@@ -80,6 +80,7 @@ impl Operation {
                     study: study.clone(),
                     receipt: receipt.clone(),
                     job: job.clone(),
+                    upload: upload.clone(),
                 });
             }
         }
@@ -115,6 +116,7 @@ impl Operation {
             .replace("{id}", &known(&self.deletion))
             .replace("{operation}", &known(&self.export))
             .replace("{receipt}", &known(&self.receipt))
+            .replace("{upload}", &known(&self.upload))
             .replace(
                 "{job}",
                 &if self.part.is_empty() {
@@ -124,19 +126,6 @@ impl Operation {
                 },
             );
         path + &query
-    }
-
-    /// The body of an operation of `/api/v1` that takes one, about the study below `root`.
-    fn json(&self, root: &str) -> Option<Value> {
-        let at = format!("studies/{root}.1/series/{root}.1.1/instances/{root}.1.1.1");
-        Some(match self.id.as_str() {
-            "createExport" => export_of(root),
-            "offerExact" => manifest_of(root),
-            "retrieveExactNamed" => json!({"objects": [format!("{root}.1.1.1")]}),
-            "createLink" => json!({"resource": format!("/dicomweb/{at}/bulkdata/7FE00010")}),
-            "revoke" => json!({"signOut": {"issuer": "kura:local", "subject": "nobody"}}),
-            _ => return None,
-        })
     }
 
     /// The path for a call that succeeds: of what is gone afterwards one that was made for it.
@@ -157,6 +146,10 @@ impl Operation {
             Names::Deletion => {
                 let deletion = binned(server, forge, &root).await;
                 self.template.replace("{id}", &deletion)
+            }
+            Names::ListOfObject if self.id == "giveUpUpload" => {
+                let upload = begun(server, forge).await;
+                self.template.replace("{upload}", &upload)
             }
             Names::Object
             | Names::ListOfObject
@@ -193,27 +186,8 @@ impl Operation {
         credential: &Credential,
         (path, root): (&str, &str),
     ) -> Answer {
-        let mut request = credential.request(server, self.method.clone(), path);
-        if let Some(body) = self.json(root) {
-            request = request.json(&body);
-        } else if self.id == "sendExact" {
-            let tar = exact_of(root);
-            request = request
-                .header("content-type", "application/x-tar")
-                .body(tar);
-        } else if self.id.ends_with("MintStudy") && self.method == Method::POST {
-            let key = if root == NOWHERE {
-                NO_DELETION
-            } else {
-                &self.study
-            };
-            request = request
-                .header("content-type", create::form_type())
-                .body(form_of(root, key));
-        } else if self.names == Names::Store {
-            let (media_type, body) = multipart::write(&[study(root)]);
-            request = request.header("content-type", media_type).body(body);
-        }
+        let request = credential.request(server, self.method.clone(), path);
+        let mut request = made::with_body(self, request, root);
         if self.names == Names::Deletion {
             request = request.header("if-match", "\"1\"");
         }

@@ -38,6 +38,7 @@ pub(super) enum Names {
 /// Operation, what it names, and what `{part}` stands for.
 pub(super) const ROWS: &[(&str, Names, &str)] = &[
     ("approveDeletion", Names::Deletion, ""),
+    ("beginUpload", Names::Store, ""),
     ("capabilities", Names::Public, ""),
     ("capabilitiesByOptions", Names::Public, ""),
     ("countInstances", Names::Count, ""),
@@ -55,6 +56,8 @@ pub(super) const ROWS: &[(&str, Names, &str)] = &[
     ("deleteSeries", Names::Removal, ""),
     ("deleteSession", Names::Session, ""),
     ("deleteStudy", Names::Removal, ""),
+    ("giveUpUpload", Names::ListOfObject, ""),
+    ("goOnWithUpload", Names::ListOfObject, ""),
     ("listDeletions", Names::Bin, ""),
     ("listJobs", Names::Admin, ""),
     ("listMintChanges", Names::Open, ""),
@@ -118,6 +121,7 @@ pub(super) const ROWS: &[(&str, Names, &str)] = &[
     ("showJob", Names::Admin, NO_JOB),
     ("showOperation", Names::Operation, ""),
     ("showReceipt", Names::Operation, ""),
+    ("showUpload", Names::ListOfObject, ""),
     ("storeInstances", Names::Store, ""),
     ("storeInstancesOfStudy", Names::Store, ""),
     ("updateMintStudy", Names::ListOfObject, ""),
