@@ -47,6 +47,7 @@ use tracing::{Instrument as _, Span, debug_span};
 use self::admission::Admission;
 pub use self::admission::Place;
 pub use self::limits::StoreLimits;
+use self::mint::indexed::Indexes;
 use self::mint::kept::Documents;
 use crate::auth::{Access, StoreGrant};
 use crate::error::{Error, Result};
@@ -72,6 +73,8 @@ pub struct Archive {
     cores: Arc<Semaphore>,
     /// Documents of MINT that were made before.
     documents: Documents,
+    /// Where the items of studies lie, as it was found before.
+    indexes: Indexes,
 }
 
 impl Archive {
@@ -91,6 +94,7 @@ impl Archive {
                 thread::available_parallelism().map_or(1, NonZero::get),
             )),
             documents: Documents::default(),
+            indexes: Indexes::default(),
         }
     }
 

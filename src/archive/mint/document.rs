@@ -78,7 +78,7 @@ impl Archive {
                 && let Some(kept) = self.catalog(access).update_document(&study, change).await?
             {
                 let document = self.compute(move || of_update(kept, content)).await??;
-                self.documents.put(key, &document);
+                self.documents.put(key, &document, document.gzip.len());
                 return Ok((study, document));
             }
             self.number_items(&study).await?;
@@ -92,7 +92,7 @@ impl Archive {
             let now = self.catalog(access).mint_study(study.at.study).await?;
             if now.at.version == study.at.version {
                 let document = document?;
-                self.documents.put(key, &document);
+                self.documents.put(key, &document, document.gzip.len());
                 return Ok((study, document));
             }
             study = now;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use super::list::ItemList;
+use super::read::Open;
 use crate::archive::Archive;
 use crate::auth::Access;
 use crate::dicom::mint::items::{Items, Lengths};
@@ -84,19 +85,30 @@ impl Archive {
                     .await?;
                 let frames = frames.map(|table| (table, row.number_of_frames));
                 let lengths = Items::read(row.table.as_deref(), frames)?.lengths();
-                match row.numbers {
-                    Some(numbers) => rows.extend(scattered(&numbers, &lengths)),
-                    None => rows.push(Row {
-                        first: row.first,
-                        count: row.count,
-                        lengths,
-                    }),
-                }
+                put(
+                    &mut rows,
+                    row.first,
+                    row.count,
+                    row.numbers.as_ref(),
+                    lengths,
+                );
             }
             if is_last {
                 return Ok(Layout::of(rows));
             }
         }
+    }
+}
+
+/// Puts the items of an instance among others.
+fn put(rows: &mut Vec<Row>, first: u32, count: u32, numbers: Option<&Numbers>, lengths: Lengths) {
+    match numbers {
+        Some(numbers) => rows.extend(scattered(numbers, &lengths)),
+        None => rows.push(Row {
+            first,
+            count,
+            lengths,
+        }),
     }
 }
 
@@ -114,6 +126,22 @@ fn scattered(numbers: &Numbers, lengths: &Lengths) -> impl Iterator<Item = Row> 
 }
 
 impl Layout {
+    /// That of instances of which all is known.
+    pub(super) fn of_opened(opened: &[Open]) -> Self {
+        let mut rows = Vec::with_capacity(opened.len());
+        for open in opened {
+            let lengths = open.items.lengths();
+            put(
+                &mut rows,
+                open.first,
+                open.count,
+                open.numbers.as_ref(),
+                lengths,
+            );
+        }
+        Self::of(rows)
+    }
+
     fn of(mut rows: Vec<Row>) -> Self {
         let mut layout = Self::default();
         // They come in order but for those that are scattered.

@@ -58,13 +58,34 @@ pub enum Piece {
 
 /// An instance whose items are read.
 #[derive(Debug)]
-struct Open {
+pub(super) struct Open {
     instance: Arc<Visible<Instance>>,
-    first: u32,
-    count: u32,
+    pub(super) first: u32,
+    pub(super) count: u32,
     /// Where they do not follow each other.
-    numbers: Option<Numbers>,
-    items: Items,
+    pub(super) numbers: Option<Numbers>,
+    pub(super) items: Items,
+}
+
+/// Where items lie, as far as that is known beforehand.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// By their first item.
+    window: Vec<Arc<Open>>,
+    /// Those whose numbers do not follow each other; `None` where that is not known.
+    scattered: Option<Vec<Arc<Open>>>,
+}
+
+impl Places {
+    /// Those of all instances that have items.
+    pub(super) fn of(opened: Vec<Open>) -> Self {
+        let window: Vec<_> = opened.into_iter().map(Arc::new).collect();
+        let scattered = window.iter().filter(|open| open.numbers.is_some());
+        Self {
+            scattered: Some(scattered.cloned().collect()),
+            window,
+        }
+    }
 }
 
 impl Open {
@@ -145,11 +166,12 @@ impl Archive {
         self.bytes_of(access, &Pace::default(), place, &run)
     }
 
-    /// The pieces of an answer as one stream. It fails where an item has gone meanwhile.
+    /// The pieces of an answer as one stream; what of their places is not known is found on the way. It fails where an item has
+    /// gone meanwhile.
     pub fn pieces(
         &self,
         access: &Arc<Access>,
-        study: StudyId,
+        (study, places): (StudyId, Places),
         pieces: impl Iterator<Item = Piece> + Send + 'static,
     ) -> ByteStream {
         let is_remote = self.vault.is_remote();
@@ -163,8 +185,8 @@ impl Archive {
             access: Arc::clone(access),
             study,
             pieces: pieces.peekable(),
-            window: Vec::new(),
-            scattered: None,
+            window: places.window,
+            scattered: places.scattered,
             is_begun: false,
             pace: Pace::default(),
         };
@@ -180,7 +202,7 @@ impl Archive {
         batches.try_flatten().try_flatten().boxed()
     }
 
-    async fn open(&self, page: Vec<Holder>) -> Result<Vec<Open>> {
+    pub(super) async fn open(&self, page: Vec<Holder>) -> Result<Vec<Open>> {
         let mut holders = Vec::with_capacity(page.len());
         for holder in page {
             let instance = &holder.instance;

@@ -17,6 +17,7 @@ use super::shapes::{BundleParams, Refused, TypeOfStudyParams};
 use crate::archive::mint::document::{Content, Document};
 use crate::archive::mint::layout::Layout;
 use crate::archive::mint::list::ItemList;
+use crate::archive::mint::read::Places;
 use crate::archive::stamp::Stamp;
 use crate::auth::{Access, DicomRead, OfObject};
 use crate::error::{Error, Kind, Result};
@@ -83,7 +84,9 @@ pub(super) async fn retrieve(
     let of_items = framing.len(&chosen);
     let len = (head.len() + after.len()) as u64 + document.len + of_items;
     let items = framing.pieces(&chosen, 0..of_items);
-    let items = kura.archive.pieces(&access, study.at.study, items);
+    let items = kura
+        .archive
+        .pieces(&access, (study.at.study, Places::default()), items);
     let bytes = stream::iter([Ok(Bytes::from(head))])
         .chain(inflated(document))
         .chain(stream::iter([Ok(Bytes::from_static(after.as_bytes()))]))

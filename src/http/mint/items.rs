@@ -11,7 +11,7 @@ use super::paths::{ItemNames, without_slash};
 use super::shapes::{ItemParams, Items, Refused};
 use crate::archive::mint::layout::Chosen;
 use crate::archive::mint::list::ItemList;
-use crate::archive::mint::read::StoredItem;
+use crate::archive::mint::read::{Places, StoredItem};
 use crate::archive::stamp::Stamp;
 use crate::auth::{Access, DicomRead, OfObject};
 use crate::error::{Error, Kind, Result};
@@ -20,8 +20,8 @@ use crate::http::dicomweb::shapes::Binary;
 use crate::http::media_type::split;
 use crate::http::multipart::write::Boundary;
 use crate::http::{Kura, conditional, digest, problem, respond};
-use crate::index::catalog::Narrowed;
 use crate::index::mint::MintStudy;
+use crate::model::StudyId;
 use crate::storage::digest::of_stream;
 
 const OCTETS: &str = "application/octet-stream";
@@ -47,11 +47,8 @@ pub(super) async fn retrieve(
     if let Some(number) = list.only() {
         return one(&kura, &access, &request, &study, number).await;
     }
-    let layout = Arc::new(
-        kura.archive
-            .layout(&access, &study, &Narrowed::default())
-            .await?,
-    );
+    let index = kura.archive.item_index(&access, &study).await?;
+    let layout = &index.layout;
     let chosen = layout.choose(&list).map_err(named)?;
     if let Some(only) = chosen.only() {
         return one(&kura, &access, &request, &study, only.number.into()).await;
@@ -66,7 +63,14 @@ pub(super) async fn retrieve(
         stamp = stamp.in_form("with digests");
     }
     conditional::made_of(&request, &stamp);
-    many(&kura, &access, &request, &study, chosen).await
+    many(
+        &kura,
+        &access,
+        &request,
+        (study.at.study, index.places),
+        chosen,
+    )
+    .await
 }
 
 /// What is missing is a part of a study that the caller sees, so it may be named.
@@ -144,17 +148,16 @@ async fn many(
     kura: &Kura,
     access: &Arc<Access>,
     request: &HttpRequest,
-    study: &MintStudy,
+    (study, places): (StudyId, Places),
     chosen: Chosen,
 ) -> Result<HttpResponse> {
     let boundary = conditional::boundary(request);
     let boundary = boundary.unwrap_or_else(|| Boundary::of(uuid::Uuid::new_v4()));
     let framing = if wants_related(request) {
         let with_digests = digest::is_wanted(request.headers());
-        Framing::related(&boundary, study.at.study, kura.urls(request).mint())
-            .with_digests(with_digests)
+        Framing::related(&boundary, study, kura.urls(request).mint()).with_digests(with_digests)
     } else {
-        Framing::replaced(&boundary, study.at.study)
+        Framing::replaced(&boundary, study)
     };
     let len = framing.len(&chosen);
     let mut response = HttpResponse::Ok();
@@ -163,10 +166,10 @@ async fn many(
         .insert_header((CONTENT_TYPE, framing.content_type()))
         .insert_header((ACCEPT_RANGES, "bytes"))
         .append_header((VARY, digest::WANT_REPR_DIGEST.as_str()));
-    let (archive, access, study) = (kura.archive.clone(), Arc::clone(access), study.at.study);
+    let (archive, access) = (kura.archive.clone(), Arc::clone(access));
     let open = move |range: Range<u64>| {
         let pieces = framing.pieces(&chosen, range);
-        archive.pieces(&access, study, pieces)
+        archive.pieces(&access, (study, places.clone()), pieces)
     };
     let bytes = open(0..len);
     conditional::seekable(&mut response, open);

@@ -1,7 +1,8 @@
 //! One study by its UUID (MINT 5.1, X01 to X03).
 
-use sea_orm::sea_query::{Expr, ExprTrait, JoinType, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, JoinType, Order, Query};
 use sea_orm::{ConnectionTrait, QueryResult};
+use uuid::Uuid;
 
 use super::version;
 use crate::auth::{Basis, Touched};
@@ -10,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::index::Catalog;
 use crate::index::row::{failed, get, study_uid};
 use crate::index::visible::{At, Unread, basis};
-use crate::model::{ClassMask, FacilityId, StudyId, StudyUid, Timestamp};
+use crate::model::{ClassMask, FacilityId, PackId, StudyId, StudyUid, Timestamp};
 
 /// A study that the caller sees, at its version.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct MintStudy {
     pub is_numbered: bool,
     /// The epoch of rights at which it was visible.
     pub epoch: i64,
+    /// The pack that was written last: with another one, bytes may lie elsewhere.
+    pub youngest_pack: Option<PackId>,
 }
 
 impl Catalog<'_> {
@@ -52,6 +55,7 @@ impl Catalog<'_> {
             uid,
             is_numbered: get::<Option<i32>>(&row, "numbered_version")? == Some(of_row),
             epoch: get(&row, "epoch")?,
+            youngest_pack: get::<Option<Uuid>>(&row, "youngest_pack")?.map(PackId),
         })
     }
 
@@ -73,6 +77,14 @@ impl Catalog<'_> {
             .equals(("s0", "study_id"))
             .and(Expr::col(("c", "study_version")).equals(("s0", "study_version")));
         let epoch = Expr::col(("e", "acl_epoch_id")).eq(1);
+        let pack = Query::select()
+            .column(("p", "pack_id"))
+            .from_as("pack", "p")
+            .and_where(Expr::col(("p", "study_id")).equals(("s0", "study_id")))
+            .order_by(("p", "sealed_at"), Order::Desc)
+            .order_by(("p", "pack_id"), Order::Desc)
+            .limit(1)
+            .take();
         let one = Query::select()
             .columns(
                 ["study_instance_uid", "study_version", "numbered_version"].map(|it| ("s0", it)),
@@ -82,6 +94,7 @@ impl Catalog<'_> {
             .column(("e", "epoch"))
             .expr_as(standing(Unread::Kept), "seen")
             .expr_as(standing(Unread::Hidden), "readable")
+            .expr_as(Expr::SubQuery(None, Box::new(pack.into())), "youngest_pack")
             .from_as("study", "s0")
             .join_as(JoinType::InnerJoin, "change", "c", last)
             .join_as(JoinType::InnerJoin, "acl_epoch", "e", epoch)

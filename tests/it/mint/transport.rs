@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::create::{document, form, form_type};
 use super::uuid_of;
 use crate::durability;
+use crate::harness::backing::{self, Storage};
 use crate::harness::far::Far;
 use crate::harness::server::wait_for;
 use crate::harness::watched::{SERVER, Watch, free_port};
@@ -329,7 +330,7 @@ async fn statements(server: &Server, metrics: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn statements_do_not_grow_with_items() {
+async fn mint_z54_items_cost_one_check_a_request() {
     const INSTANCES: u64 = 600;
     let server = Server::start_set(&[
         ("KURA_METRICS__LISTEN", "127.0.0.1:0"),
@@ -356,15 +357,54 @@ async fn statements_do_not_grow_with_items() {
         println!("{list}: {cost} statements, {} bytes", answer.body.len());
         cost
     };
-    // One for the token, one for the study, its right and the place of the item.
-    for list in ["0", "7", "599.dat"] {
+    // One for the token, and one for the study, what of it the caller may see, and the place of an item.
+    for list in ["0", "7", "599.dat", "all", "0-99", "3,500", "0-599"] {
         assert_eq!(cost(list).await, 2, "{list}");
     }
-    // Token and study, pages of lengths, pages of places.
-    let pages = INSTANCES.div_ceil(250) + 1 + INSTANCES.div_ceil(200);
-    for list in ["all", "0-99", "0-599"] {
-        assert!(cost(list).await <= 2 + pages, "{list}");
+    // What changes the study changes what was kept of it.
+    let more = instance("1.2.3").uids("1.2.3.1", "1.2.3.1.1", "1.2.3.1.1.9999");
+    server.stored(&token, &[more.file()]).await;
+    assert!(cost("all").await > 2);
+    assert_eq!(cost("all").await, 2);
+    let all = server.get(&format!("{path}/0-600"), &token).await;
+    assert_eq!(all.status, 200);
+}
+
+#[tokio::test]
+async fn mint_z54_what_is_kept_of_a_version_follows_bytes_that_move() {
+    let server = Server::start_set(&[
+        ("KURA_STORAGE__REPACK_QUIET_S", "1"),
+        ("KURA_STORAGE__REPLACED_GRACE_S", "0"),
+        ("KURA_WORKER__POLL_S", "1"),
+    ]);
+    let token = server.reader("F001");
+    for number in 1..=4 {
+        let one = instance("1.2.3")
+            .uids("1.2.3.1", "1.2.3.1.1", &format!("1.2.3.1.1.{number}"))
+            .bytes(0x7FE0_0010, "OW", vec![number; 32]);
+        server.stored(&token, &[one.file()]).await;
     }
+    let uuid = uuid_of(&server, &token, "1.2.3.1").await;
+    let path = format!("/mint/studies/{uuid}/DICOM/binaryitems/all");
+    let before = server.get(&path, &token).await;
+    assert_eq!(before.status, 200);
+    let started = Instant::now();
+    // The packs of before are gone once there is one.
+    let is_over = async || {
+        if backing::storage() == Storage::Memory {
+            return started.elapsed() > Duration::from_secs(8);
+        }
+        backing::objects(server.data.path(), ".pack").await.len() == 1
+    };
+    while !is_over().await {
+        let now = server.get(&path, &token).await;
+        assert!(now.status == 200 && now.body == before.body);
+        assert!(started.elapsed() < LIMIT, "nothing was repacked");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let after = server.get(&path, &token).await;
+    assert_eq!(after.status, 200);
+    assert!(after.body == before.body);
 }
 
 /// A proxy that ends TLS, as an operator sets one up; `None` where there is no nginx.
