@@ -61,7 +61,7 @@ pub static KEYS: &[Key] = &[
     key("limits.requests", PARSED, "`1024`", "requests under way at a time, stores not counted; 503 beyond it"),
     key("limits.uploads", PARSED, "`256`", "stores under way at a time, each with up to 32 MiB of buffers; those beyond it wait"),
     key("limits.uploads_per_facility", PARSED, "a quarter of `limits.uploads`", "stores of one facility under way at a time, so that it leaves places to others; those beyond it wait"),
-    key("limits.uploads_waiting", PARSED, "`256`", "stores that wait for their turn, without buffers; 503 beyond it, for the facility with most of them. `0`: none may"),
+    key("limits.uploads_waiting", PARSED, "`256`", "stores that wait for their turn (over HTTP/2 each may hold 8 MiB); 503 beyond it, for the facility with most of them. `0`: none may"),
     key("limits.upload_wait_s", PARSED, "`30`", "seconds that a store waits for its turn; 503 beyond it"),
     key("limits.request_bytes", PARSED, "none", "longest body of a store, expanded; 413 beyond it. A facility's `max_request_bytes` wins"),
     key("limits.instance_bytes", PARSED, "none", "longest instance; failure A701 beyond it. A facility's `max_instance_bytes` wins"),

@@ -72,10 +72,12 @@ impl Group {
     }
 }
 
-/// The range of two that follow each other without a long hole.
+/// The range of two that overlap or have no long hole between them: a list may name an item twice, and in any order.
 fn joined(span: &Range<u64>, next: &Range<u64>) -> Option<Range<u64>> {
-    let follows = next.start >= span.end && next.start - span.end <= GAP_BYTES;
-    follows.then_some(span.start..next.end)
+    let behind = next.start.saturating_sub(span.end);
+    let before = span.start.saturating_sub(next.end);
+    let is_near = behind.max(before) <= GAP_BYTES;
+    is_near.then(|| span.start.min(next.start)..span.end.max(next.end))
 }
 
 /// A piece in pieces of which each fits into a read.
@@ -243,7 +245,9 @@ mod tests {
             Some(100..201 + GAP_BYTES),
         );
         check(&[201 + GAP_BYTES..202 + GAP_BYTES], None);
-        check(&[199..300], None);
+        check(&[199..300], Some(100..300));
+        check(&[120..130], Some(100..200));
+        check(&[10..20], Some(10..200));
         check(&[200..100 + READ_BYTES], Some(100..100 + READ_BYTES));
         check(&[200..101 + READ_BYTES], None);
         assert!(group("a", 100..200).with("b", &[200..300]).is_none());
