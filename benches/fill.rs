@@ -1,6 +1,8 @@
 //! An archive of many studies made by the database itself: rows of studies, series and names, spread evenly over the
 //! facilities that are there. There are no instances and no bytes; searching for studies and series asks for neither.
 
+use sqlx::Connection as _;
+
 /// Which database the statements are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
@@ -45,8 +47,43 @@ fn name(n: usize) -> [String; 3] {
     ]
 }
 
+/// What is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// Studies, their series, and what names are found by.
+    All,
+    /// Studies and a change of each, a millisecond after the one before.
+    Changes,
+}
+
+/// A study's number is the end of its UID.
+const CHANGES: &str = "INSERT INTO change (study_id, study_version, owner_facility_id, operation, remote, changed_at) \
+     SELECT study_id, 1, owner_facility_id, 'CREATE', '-', \
+     1700000000000000 + 1000 * CAST(SUBSTR(study_instance_uid, 41) AS BIGINT) FROM study";
+
+/// Makes studies in a database that holds facilities.
+pub(crate) async fn make(dialect: Dialect, url: &str, studies: u64, of: Of) {
+    for statement in statements(dialect, studies, of) {
+        // Made of constants; no value comes from outside.
+        let statement = sqlx::raw_sql(sqlx::AssertSqlSafe(statement));
+        let made = match dialect {
+            Dialect::Sqlite => {
+                let to = sqlx::SqliteConnection::connect(url).await;
+                let mut to = to.expect("the database opens");
+                statement.execute(&mut to).await.map(drop)
+            }
+            Dialect::Postgres => {
+                let to = sqlx::PgConnection::connect(url).await;
+                let mut to = to.expect("the database opens");
+                statement.execute(&mut to).await.map(drop)
+            }
+        };
+        made.expect("the statement runs");
+    }
+}
+
 /// The statements that make `studies` studies, in their order.
-pub(crate) fn statements(dialect: Dialect, studies: u64) -> Vec<String> {
+fn statements(dialect: Dialect, studies: u64, of: Of) -> Vec<String> {
     let names: Vec<String> = (0..256)
         .map(|n| {
             let [letters, kanji, kana] = name(n);
@@ -129,10 +166,15 @@ pub(crate) fn statements(dialect: Dialect, studies: u64) -> Vec<String> {
             .into(),
         format!("INSERT INTO made_name VALUES {}", names.join(", ")),
         study,
-        series,
-        "DROP TABLE made_name".into(),
     ];
-    statements.extend(pieces(dialect));
+    if of == Of::All {
+        statements.push(series);
+    }
+    statements.push("DROP TABLE made_name".into());
+    match of {
+        Of::All => statements.extend(pieces(dialect)),
+        Of::Changes => statements.push(CHANGES.to_owned()),
+    }
     if dialect == Dialect::Postgres {
         statements.push("ANALYZE".to_owned());
     }
