@@ -134,7 +134,7 @@ impl Connection {
         };
         let mut body = response.into_body();
         while let Some(frame) = body.frame().await {
-            let frame = frame.unwrap_or_else(|error| panic!("{}: {error}", ask.path));
+            let frame = frame.unwrap_or_else(|error| panic!("{}: {error:?}", ask.path));
             let Ok(data) = frame.into_data() else {
                 continue;
             };
