@@ -133,7 +133,7 @@ impl Contender {
         });
         let path = data.path().join("orthanc.json");
         std::fs::write(&path, settings.to_string()).expect("a file can be written");
-        command.arg(&path);
+        command.env("TCP_NODELAY", "1").arg(&path);
         let address = format!("{host}:{port}");
         let mut orthanc = Self::other("Orthanc", data, address, "/dicom-web", command).await;
         orthanc.dicom = dicom;
