@@ -4,6 +4,7 @@
 //! gives the bytes.
 
 pub mod arrival;
+mod composing;
 pub mod create;
 pub mod document;
 pub mod kept;
