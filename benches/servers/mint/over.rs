@@ -120,6 +120,18 @@ async fn middle(server: &Contender, asks: &[&Ask], rounds: usize) -> (f64, u64) 
     (median(times), bytes)
 }
 
+/// The best of some rounds: what is measured is a few round trips beside seconds.
+async fn best(server: &Contender, asks: &[&Ask], rounds: usize) -> (f64, u64) {
+    let mut best = (f64::MAX, 0);
+    for _ in 0..rounds {
+        let took = took(server, asks).await;
+        if took.0 < best.0 {
+            best = took;
+        }
+    }
+    best
+}
+
 /// nginx sends so many bytes: what a transfer takes on this line, connecting and asking included.
 async fn transfer(behind: &Behind, bytes: u64, rounds: usize) -> f64 {
     let name = format!("of{bytes}");
@@ -127,7 +139,7 @@ async fn transfer(behind: &Behind, bytes: u64, rounds: usize) -> f64 {
     let file = std::fs::File::create(path).expect("a file can be made");
     file.set_len(bytes).expect("a file can be written");
     let ask = Ask::get(format!("/{name}"), "");
-    middle(&behind.nginx, &[&ask], rounds).await.0
+    best(&behind.nginx, &[&ask], rounds).await.0
 }
 
 /// Round trips that a time holds beyond the transfer itself; nginx needs one to connect and one to ask.
@@ -169,7 +181,8 @@ async fn whole(bench: &mut Bench, behind: &Behind, ms: u64) {
         figures.push((server.name, format!("the study over DICOMweb {time:.2} s")));
     }
     if ms > 0 {
-        let (both, bytes) = middle(&behind.kura, &[&document, &items], rounds).await;
+        let rounds = rounds.max(3);
+        let (both, bytes) = best(&behind.kura, &[&document, &items], rounds).await;
         let of_nginx = transfer(behind, bytes, rounds).await;
         let trips = round_trips(both, of_nginx, ms);
         figures.push(("MINT, document and all", format!("{both:.2} s")));
@@ -214,7 +227,7 @@ async fn open(bench: &mut Bench, behind: &Behind, ms: u64) {
     let rounds = bench.rounds.max(5);
     let document = Ask::get(format!("{}/metadata.gpb.gz", behind.root), "");
     let image = Ask::get(format!("{}/binaryitems/1", behind.root), "");
-    let (mint, bytes) = middle(&behind.kura, &[&document, &image], rounds).await;
+    let (mint, bytes) = best(&behind.kura, &[&document, &image], rounds).await;
     let of_nginx = transfer(behind, bytes, rounds).await;
     let bundle = Ask::get(
         format!("{}/bundle?items=1", behind.root),

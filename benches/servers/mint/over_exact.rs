@@ -1,6 +1,6 @@
 //! The exact form with zstd over the line: bytes of objects, and what both sides compute for it (A18).
 
-use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::TcpStream;
 use std::time::Instant;
 
@@ -55,7 +55,7 @@ fn take(address: &str, token: &str, path: &str) -> Taken {
     let (begun, before) = (Instant::now(), cpu());
     let mut stream = TcpStream::connect(address).expect("a connection");
     let head = format!(
-        "GET {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nAccept-Encoding: zstd\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nConnection: close\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nAccept-Encoding: zstd\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).expect("the server reads");
     let mut answer = BufReader::with_capacity(256 << 10, Counted(stream, 0));
@@ -65,14 +65,15 @@ fn take(address: &str, token: &str, path: &str) -> Taken {
     }
     let lower = head.to_ascii_lowercase();
     assert!(lower.contains("content-encoding: zstd"), "{head}");
-    assert!(!lower.contains("chunked"), "{head}");
-    let mut answer = zstd::Decoder::with_buffer(answer).expect("a decoder");
+    assert!(lower.contains("transfer-encoding: chunked"), "{head}");
+    let mut answer = zstd::Decoder::new(Chunked(answer, 0)).expect("a decoder");
     let whole = std::io::copy(&mut answer, &mut std::io::sink()).expect("a zstd frame");
+    let wire = answer.finish().into_inner().0.into_inner().1;
     Taken {
         seconds: begun.elapsed().as_secs_f64(),
         cpu: cpu() - before,
         whole,
-        wire: answer.finish().get_ref().1,
+        wire,
     }
 }
 
@@ -83,6 +84,34 @@ impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let length = self.0.read(buffer)?;
         self.1 += length as u64;
+        Ok(length)
+    }
+}
+
+/// A body in chunks (RFC 9112 7.1), and bytes that are left of the one that is open.
+struct Chunked<R>(R, usize);
+
+impl<R: BufRead> Read for Chunked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let mut line = String::new();
+        while self.1 == 0 {
+            line.clear();
+            if self.0.read_line(&mut line)? == 0 {
+                return Ok(0);
+            }
+            let size = line.trim();
+            // The line that ends the chunk before.
+            if size.is_empty() {
+                continue;
+            }
+            self.1 = usize::from_str_radix(size, 16).map_err(std::io::Error::other)?;
+            if self.1 == 0 {
+                return Ok(0);
+            }
+        }
+        let most = self.1.min(buffer.len());
+        let length = self.0.read(&mut buffer[..most])?;
+        self.1 -= length;
         Ok(length)
     }
 }
