@@ -50,6 +50,8 @@ pub(crate) async fn line(bench: &mut Bench) {
         }
     };
     let behind = set_up(bench, line).await;
+    over_exact::zstd(bench, &behind).await;
+    clients(bench, &behind).await;
     for ms in ROUND_TRIPS {
         behind.line.set_round_trip(ms);
         whole(bench, &behind, ms).await;
@@ -57,9 +59,6 @@ pub(crate) async fn line(bench: &mut Bench) {
             open(bench, &behind, ms).await;
         }
     }
-    behind.line.set_round_trip(0);
-    over_exact::zstd(bench, &behind).await;
-    clients(bench, &behind).await;
 }
 
 /// Creates the study on kura, which is A11, and stores the same on Orthanc.
