@@ -45,8 +45,22 @@ fn name(n: usize) -> [String; 3] {
     ]
 }
 
+/// What is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// Studies, their series, and what names are found by.
+    All,
+    /// Studies and a change of each, a millisecond after the one before.
+    Changes,
+}
+
+/// A study's number is the end of its UID.
+const CHANGES: &str = "INSERT INTO change (study_id, study_version, owner_facility_id, operation, remote, changed_at) \
+     SELECT study_id, 1, owner_facility_id, 'CREATE', '-', \
+     1700000000000000 + 1000 * CAST(SUBSTR(study_instance_uid, 41) AS BIGINT) FROM study";
+
 /// The statements that make `studies` studies, in their order.
-pub(crate) fn statements(dialect: Dialect, studies: u64) -> Vec<String> {
+pub(crate) fn statements(dialect: Dialect, studies: u64, of: Of) -> Vec<String> {
     let names: Vec<String> = (0..256)
         .map(|n| {
             let [letters, kanji, kana] = name(n);
@@ -129,10 +143,15 @@ pub(crate) fn statements(dialect: Dialect, studies: u64) -> Vec<String> {
             .into(),
         format!("INSERT INTO made_name VALUES {}", names.join(", ")),
         study,
-        series,
-        "DROP TABLE made_name".into(),
     ];
-    statements.extend(pieces(dialect));
+    if of == Of::All {
+        statements.push(series);
+    }
+    statements.push("DROP TABLE made_name".into());
+    match of {
+        Of::All => statements.extend(pieces(dialect)),
+        Of::Changes => statements.push(CHANGES.to_owned()),
+    }
     if dialect == Dialect::Postgres {
         statements.push("ANALYZE".to_owned());
     }

@@ -3,9 +3,9 @@
 //! - `qido [STUDIES] [postgres://…]`: searching an archive of so many studies, 100,000 if it is not said, on SQLite or in an
 //!   empty database of PostgreSQL;
 //! - `names`: what it costs a store that its patient is new to the facility;
-//! - `servers [WORK…] [studies=N] [rounds=N]`: kura beside Orthanc and nginx; `scripts/bench` installs those and runs it where
-//!   nobody else can reach them. WORK is of `store`, `metadata`, `retrieve`, `frames`, `mint`, `enhanced`, `render`,
-//!   `fair`, `search`;
+//! - `servers [WORK…] [studies=N] [rounds=N] [gigabytes=N]`: kura beside Orthanc and nginx; `scripts/bench` installs those and
+//!   runs it where nobody else can reach them. WORK is of `store`, `metadata`, `retrieve`, `frames`, `mint`, `line` (what of
+//!   `mint` needs a line), `enhanced`, `render`, `fair`, `search`;
 //! - `servers-load upload|small|frames|rendered|study ADDRESS TOKEN`: load on a server that runs already, for a profiler;
 //! - `sizes [STUDIES]`: bytes and depth of each table and index, on SQLite and on PostgreSQL;
 //! - `requests`: requests to an object store, for studies of the usual kinds;
@@ -17,6 +17,7 @@ use std::time::Duration;
 
 mod fill;
 mod growth;
+mod made;
 mod names;
 mod qido;
 mod servers;

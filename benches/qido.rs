@@ -9,11 +9,11 @@ use kura::auth::access::Duty;
 use kura::dicom::query::Query;
 use kura::index::Index;
 use kura::model::{Clock, FacilityCode, Level};
-use sqlx::Connection as _;
 use tempfile::TempDir;
 
-use crate::fill::{self, Dialect};
+use crate::fill::{Dialect, Of};
 use crate::harness::Server;
+use crate::made;
 use crate::{ms, percentile};
 
 /// Facilities of the archive (product.md).
@@ -88,7 +88,7 @@ async fn measure(
         assert!(add.output().expect("kura runs").status.success());
     }
     let begun = Instant::now();
-    make(dialect, url, studies).await;
+    made::make(dialect, url, studies, Of::All).await;
     println!(
         "\n## {name}, {studies} studies of {FACILITIES} facilities (made in {:.0} s)\n",
         begun.elapsed().as_secs_f64()
@@ -149,34 +149,6 @@ fn kura(data: &TempDir, url: &str) -> Command {
         .env("KURA_DATA", data.path())
         .env("KURA_DATABASE_URL", url);
     command
-}
-
-/// Makes the studies.
-async fn make(dialect: Dialect, url: &str, studies: u64) {
-    for statement in fill::statements(dialect, studies) {
-        // Made of constants; no value comes from outside.
-        let statement = sqlx::raw_sql(sqlx::AssertSqlSafe(statement));
-        match dialect {
-            Dialect::Sqlite => {
-                let mut to = sqlx::SqliteConnection::connect(url)
-                    .await
-                    .expect("the database opens");
-                statement
-                    .execute(&mut to)
-                    .await
-                    .expect("the statement runs");
-            }
-            Dialect::Postgres => {
-                let mut to = sqlx::PgConnection::connect(url)
-                    .await
-                    .expect("the database opens");
-                statement
-                    .execute(&mut to)
-                    .await
-                    .expect("the statement runs");
-            }
-        }
-    }
 }
 
 /// Median and 95th percentile of a request.

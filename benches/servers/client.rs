@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -11,13 +11,33 @@ use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, LINK,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, LINK,
+    LOCATION,
 };
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
-type Parts = futures::stream::Iter<std::vec::IntoIter<Result<Frame<Bytes>, Infallible>>>;
+type Parts = futures::stream::Iter<Sending>;
+
+/// A body on its way.
+struct Sending {
+    parts: std::vec::IntoIter<Bytes>,
+    /// When the last part was taken.
+    sent: Arc<OnceLock<Instant>>,
+}
+
+impl Iterator for Sending {
+    type Item = Result<Frame<Bytes>, Infallible>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let part = self.parts.next()?;
+        if self.parts.len() == 0 {
+            self.sent.get_or_init(Instant::now);
+        }
+        Some(Ok(Frame::data(part)))
+    }
+}
 
 /// One request.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +79,10 @@ pub(crate) struct Taken {
     pub body: BytesMut,
     /// Path of the next page, where there is one.
     pub next: Option<String>,
+    /// Path that the answer leads to, where it does.
+    pub location: Option<String>,
+    /// When the last of the body was handed to the socket.
+    pub sent: Instant,
 }
 
 /// One connection to one server.
@@ -90,7 +114,9 @@ impl Connection {
     pub(crate) async fn ask(&mut self, ask: &Ask) -> Taken {
         let begun = Instant::now();
         self.sender.ready().await.expect("the connection lives");
-        let response = self.sender.send_request(self.request(ask)).await;
+        let sent = Arc::new(OnceLock::new());
+        let request = self.request(ask, &sent);
+        let response = self.sender.send_request(request).await;
         let response = response.unwrap_or_else(|error| panic!("{}: {error}", ask.path));
         let link = response
             .headers()
@@ -103,10 +129,12 @@ impl Connection {
             bytes: 0,
             body: BytesMut::new(),
             next: link.and_then(next_page),
+            location: response.headers().get(LOCATION).and_then(path_of),
+            sent: *sent.get().unwrap_or(&begun),
         };
         let mut body = response.into_body();
         while let Some(frame) = body.frame().await {
-            let frame = frame.unwrap_or_else(|error| panic!("{}: {error}", ask.path));
+            let frame = frame.unwrap_or_else(|error| panic!("{}: {error:?}", ask.path));
             let Ok(data) = frame.into_data() else {
                 continue;
             };
@@ -120,7 +148,7 @@ impl Connection {
         }
         taken.whole = begun.elapsed();
         assert!(
-            ask.may_fail || matches!(taken.status, 200 | 204),
+            ask.may_fail || matches!(taken.status, 200 | 204 | 303),
             "{} {}: {} {}",
             self.host,
             ask.path,
@@ -130,7 +158,11 @@ impl Connection {
         taken
     }
 
-    fn request(&self, ask: &Ask) -> hyper::Request<StreamBody<Parts>> {
+    fn request(
+        &self,
+        ask: &Ask,
+        sent: &Arc<OnceLock<Instant>>,
+    ) -> hyper::Request<StreamBody<Parts>> {
         let mut request = hyper::Request::builder()
             .uri(&ask.path)
             .header(HOST, &self.host);
@@ -150,14 +182,21 @@ impl Connection {
                 .method("POST")
                 .header(CONTENT_TYPE, content_type)
                 .header(CONTENT_LENGTH, length);
-            parts = body
-                .iter()
-                .map(|part| Ok(Frame::data(part.clone())))
-                .collect();
+            parts.clone_from(body);
         }
-        let body = StreamBody::new(futures::stream::iter(parts));
+        let sending = Sending {
+            parts: parts.into_iter(),
+            sent: Arc::clone(sent),
+        };
+        let body = StreamBody::new(futures::stream::iter(sending));
         request.body(body).expect("a request")
     }
+}
+
+/// The path of an address.
+fn path_of(address: &HeaderValue) -> Option<String> {
+    let (_, address) = address.to_str().ok()?.split_once("://")?;
+    Some(address[address.find('/')?..].to_owned())
 }
 
 /// The path in a link to the next page.

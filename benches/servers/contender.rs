@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::client::{Ask, Connection};
+use super::line::{FAR, Line};
 use crate::harness::Server;
 use crate::harness::backing;
 use crate::harness::cluster::Cluster;
@@ -18,7 +19,7 @@ use crate::harness::watched::free_port;
 /// The folder of Debian's package.
 const PLUGIN: &str = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so";
 /// Clock ticks a second in `/proc` (`getconf CLK_TCK`).
-const TICKS: f64 = 100.0;
+pub(crate) const TICKS: f64 = 100.0;
 
 /// A running server.
 pub(crate) struct Contender {
@@ -30,6 +31,8 @@ pub(crate) struct Contender {
     other: String,
     /// Where its DICOMweb begins.
     pub root: &'static str,
+    /// Port of its DIMSE services, where it has any.
+    pub dicom: u16,
     data: Arc<TempDir>,
     process: Process,
     /// Another process that works for it: the database.
@@ -44,29 +47,57 @@ enum Process {
 impl Contender {
     /// kura with everything in one folder.
     pub(crate) fn kura_on_sqlite() -> Self {
+        Self::kura("kura, SQLite", Self::fresh(None), false)
+    }
+
+    /// A data folder with two facilities; its database, where it lies elsewhere.
+    pub(crate) fn fresh(database: Option<&str>) -> Arc<TempDir> {
         let data = Arc::new(tempfile::tempdir().expect("a folder can be made"));
-        Self::kura("kura, SQLite", data, false)
+        if database.is_some() {
+            backing::place(data.path(), database, None);
+        }
+        for code in ["F001", "F002"] {
+            kura(data.path(), &["facility", "add", code, "--name", "Bench"]);
+        }
+        data
     }
 
     /// kura whose index is a PostgreSQL that really writes.
     pub(crate) fn kura_on_postgres(cluster: &Cluster) -> Self {
-        let data = Arc::new(tempfile::tempdir().expect("a folder can be made"));
         let database = cluster.url(&cluster.database(backing::migrate));
-        backing::place(data.path(), Some(&database), None);
-        Self::kura("kura, PostgreSQL", data, true)
+        Self::kura("kura, PostgreSQL", Self::fresh(Some(&database)), true)
     }
 
-    fn kura(name: &'static str, data: Arc<TempDir>, database: bool) -> Self {
-        for code in ["F001", "F002"] {
-            kura(data.path(), &["facility", "add", code, "--name", "Bench"]);
-        }
-        let server = Server::start_on(Arc::clone(&data));
+    /// kura over a folder of [`Contender::fresh`].
+    pub(crate) fn kura(name: &'static str, data: Arc<TempDir>, database: bool) -> Self {
+        let command = Command::new(env!("CARGO_BIN_EXE_kura"));
+        Self::kura_by(command, name, data, database)
+    }
+
+    /// The same behind a line.
+    pub(crate) fn kura_behind(line: &Line) -> Self {
+        let mut command = line.command(env!("CARGO_BIN_EXE_kura"));
+        command.env("KURA_LISTEN", format!("{FAR}:0"));
+        Self::kura_by(command, "kura", Self::fresh(None), false)
+    }
+
+    fn kura_by(
+        mut command: Command,
+        name: &'static str,
+        data: Arc<TempDir>,
+        database: bool,
+    ) -> Self {
+        command
+            .env("KURA_METRICS__LISTEN", "127.0.0.1:0")
+            .env("KURA_LIMITS__PARTS", "300000");
+        let server = Server::start_with(Arc::clone(&data), command);
         Self {
             name,
             address: server.base.trim_start_matches("http://").to_owned(),
             token: server.reader("F001"),
             other: server.reader("F002"),
             root: "/dicomweb",
+            dicom: 0,
             data,
             process: Process::Kura(server),
             database,
@@ -75,14 +106,25 @@ impl Contender {
 
     /// Orthanc with an index of its own (SQLite), as its DICOMweb plug-in needs it.
     pub(crate) async fn orthanc() -> Self {
+        Self::orthanc_by(Command::new("Orthanc"), "127.0.0.1").await
+    }
+
+    /// The same behind a line.
+    pub(crate) async fn orthanc_behind(line: &Line) -> Self {
+        Self::orthanc_by(line.command("Orthanc"), FAR).await
+    }
+
+    async fn orthanc_by(mut command: Command, host: &str) -> Self {
         let data = Arc::new(tempfile::tempdir().expect("a folder can be made"));
-        let port = free_port();
+        let (port, dicom) = (free_port(), free_port());
         let settings = serde_json::json!({
             "StorageDirectory": data.path().join("storage"),
             "IndexDirectory": data.path().join("index"),
             "HttpPort": port,
-            "DicomServerEnabled": false,
-            "RemoteAccessAllowed": false,
+            "DicomServerEnabled": true,
+            "DicomPort": dicom,
+            "DicomAlwaysAllowGet": true,
+            "RemoteAccessAllowed": true,
             "AuthenticationEnabled": false,
             "KeepAlive": true,
             "TcpNoDelay": true,
@@ -91,13 +133,24 @@ impl Contender {
         });
         let path = data.path().join("orthanc.json");
         std::fs::write(&path, settings.to_string()).expect("a file can be written");
-        let mut command = Command::new("Orthanc");
-        command.arg(&path);
-        Self::other("Orthanc", data, port, "/dicom-web", command).await
+        command.env("TCP_NODELAY", "1").arg(&path);
+        let address = format!("{host}:{port}");
+        let mut orthanc = Self::other("Orthanc", data, address, "/dicom-web", command).await;
+        orthanc.dicom = dicom;
+        orthanc
     }
 
     /// nginx over a folder.
     pub(crate) async fn nginx() -> Self {
+        Self::nginx_by(Command::new("nginx"), "127.0.0.1").await
+    }
+
+    /// The same behind a line.
+    pub(crate) async fn nginx_behind(line: &Line) -> Self {
+        Self::nginx_by(line.command("nginx"), FAR).await
+    }
+
+    async fn nginx_by(mut command: Command, host: &str) -> Self {
         let data = Arc::new(tempfile::tempdir().expect("a folder can be made"));
         let (port, folder) = (free_port(), data.path().display());
         let settings = format!(
@@ -106,24 +159,23 @@ impl Contender {
              http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; \
              open_file_cache max=2000; client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; \
              fastcgi_temp_path {folder}/t3; uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;\n\
-             server {{ listen 127.0.0.1:{port}; root {folder}/files; }} }}\n"
+             server {{ listen {host}:{port}; root {folder}/files; }} }}\n"
         );
         std::fs::create_dir(data.path().join("files")).expect("a folder can be made");
         let path = data.path().join("nginx.conf");
         std::fs::write(&path, settings).expect("a file can be written");
-        let mut command = Command::new("nginx");
         command
             .arg("-c")
             .arg(&path)
             .arg("-e")
             .arg(data.path().join("log"));
-        Self::other("nginx", data, port, "", command).await
+        Self::other("nginx", data, format!("{host}:{port}"), "", command).await
     }
 
     async fn other(
         name: &'static str,
         data: Arc<TempDir>,
-        port: u16,
+        address: String,
         root: &'static str,
         mut command: Command,
     ) -> Self {
@@ -134,7 +186,6 @@ impl Contender {
         let child = command
             .spawn()
             .unwrap_or_else(|error| panic!("{name} is not installed: {error}"));
-        let address = format!("127.0.0.1:{port}");
         wait_for_port(&address).await;
         Self {
             name,
@@ -142,6 +193,7 @@ impl Contender {
             token: String::new(),
             other: String::new(),
             root,
+            dicom: 0,
             data,
             process: Process::Other(child, command),
             database: false,
@@ -207,9 +259,35 @@ impl Contender {
 
     /// Highest resident memory since, of the server alone, in MB.
     pub(crate) fn peak_mb(&self) -> f64 {
+        self.memory_mb("VmHWM:")
+    }
+
+    /// Resident memory now, of the server alone, in MB.
+    pub(crate) fn resident_mb(&self) -> f64 {
+        self.memory_mb("VmRSS:")
+    }
+
+    /// Bytes that kura has read from its store so far.
+    pub(crate) async fn bytes_read(&self) -> f64 {
+        let Process::Kura(server) = &self.process else {
+            return 0.0;
+        };
+        let metrics = server.metrics();
+        let mut connection = Connection::open(metrics.trim_start_matches("http://"), "").await;
+        let mut ask = Ask::get("/metrics", "");
+        ask.keep = true;
+        let told = connection.ask(&ask).await.body;
+        let told = String::from_utf8_lossy(&told).into_owned();
+        let name = "kura_storage_bytes_total{operation=\"read\"}";
+        let line = told.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|value| value.trim().parse().ok())
+            .unwrap_or(0.0)
+    }
+
+    fn memory_mb(&self, name: &str) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pids()[0]));
         let status = status.expect("the server lives");
-        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let line = status.lines().find(|line| line.starts_with(name));
         let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
         kilobytes.expect("a number") * 1024.0 / 1e6
     }

@@ -5,6 +5,7 @@ pub(crate) mod client;
 mod contender;
 pub(crate) mod ct;
 mod fair;
+mod line;
 mod load;
 mod mint;
 mod read;
@@ -24,6 +25,8 @@ use crate::harness::cluster::Cluster;
 
 /// Studies of the index in which is searched, unless the words say another number.
 const STUDIES: usize = 100_000;
+/// Gigabytes of a huge study, unless the words say another number.
+const GIGABYTES: usize = 10;
 /// Turns of each kind of work; what is printed are medians.
 const ROUNDS: usize = 5;
 
@@ -38,6 +41,11 @@ struct Bench {
     pixels: Vec<Bytes>,
     rounds: usize,
     studies: usize,
+    /// Gigabytes of a huge study.
+    gigabytes: usize,
+    /// Studies of the archive whose change log is read, where the words say it.
+    filled: Option<u64>,
+    cluster: Cluster,
 }
 
 impl Bench {
@@ -69,13 +77,23 @@ pub(crate) async fn run(words: &[&str]) -> bool {
         pixels: (0..ct::SLICES).map(ct::pixels).collect(),
         rounds: number("rounds=").unwrap_or(ROUNDS),
         studies: number("studies=").unwrap_or(STUDIES),
+        gigabytes: number("gigabytes=").unwrap_or(GIGABYTES),
+        filled: number("studies=").map(|studies: usize| studies as u64),
+        cluster,
     };
     let needs_study = ["store", "metadata", "retrieve", "frames", "mint"];
     if needs_study.iter().any(|work| wants(work)) {
         store::large(&mut bench).await;
+    }
+    if needs_study[..4].iter().any(|work| wants(work)) {
         read::study(&mut bench).await;
         read::frames(&mut bench).await;
-        mint::study(&mut bench).await;
+    }
+    if wants("mint") {
+        mint::loopback(&mut bench).await;
+    }
+    if wants("mint") || wants("line") {
+        mint::line(&mut bench).await;
     }
     if wants("store") {
         store::tens(&mut bench).await;

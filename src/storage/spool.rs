@@ -54,6 +54,23 @@ impl Spool {
         Ok(())
     }
 
+    /// Forgets all of it. The room on disk is free again.
+    pub async fn clear(&mut self) {
+        self.held.clear();
+        self.len = 0;
+        // Without a file it is the memory that is filled next; one that cannot be cut is left to the system.
+        if let Some(mut file) = self.file.take() {
+            let cut = async {
+                file.flush().await?;
+                file.set_len(0).await?;
+                file.seek(SeekFrom::Start(0)).await
+            };
+            if cut.await.is_ok() {
+                self.file = Some(file);
+            }
+        }
+    }
+
     /// The next bytes of a range, which becomes what is left of it; nothing where nothing is left.
     ///
     /// # Errors
@@ -111,6 +128,20 @@ mod tests {
                 return all;
             }
             all.extend_from_slice(&bytes);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_cleared_makes_room_for_other_bytes() {
+        let mut spool = Spool::default();
+        for (round, len) in [100_usize, 3 << 20, 100, 2 << 20].into_iter().enumerate() {
+            let byte = u8::try_from(round).unwrap();
+            spool.write(&vec![byte; len]).await.unwrap();
+            assert_eq!(spool.byte_count(), len as u64);
+            let all = whole(&mut spool, 0..len as u64).await;
+            assert!(all == vec![byte; len]);
+            spool.clear().await;
+            assert_eq!(spool.byte_count(), 0);
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod ahead;
 pub mod arrival;
+mod composing;
 pub mod create;
 pub mod document;
 pub mod indexed;

@@ -125,7 +125,7 @@ impl Updating {
         let ingest = self.archive.ingest_whole(place, grant, options, becomes);
         let mut work = Work {
             of: self,
-            update: Update::new(document, numbered.checked_sub(1))?,
+            update: Update::new(Arc::unwrap_or_clone(document), numbered.checked_sub(1))?,
             numbered,
             items,
             ingest,

@@ -39,7 +39,8 @@ pub(super) async fn create(
     let grant = caller.may_store_into_own()?;
     let (form, place) = Incoming::open(&kura, &grant, &request, body).await?;
     let urls = kura.urls(&request);
-    let mut creation = kura.archive.create_study(grant, urls.root()).await?;
+    let creating = kura.archive.create_study((grant, place), urls.root());
+    let mut creation = creating.await?;
     let job = creation.job();
     let work = async {
         let read = form.receive(&mut creation.arrival).await.map(drop);
@@ -48,7 +49,7 @@ pub(super) async fn create(
                 .arrival
                 .fail(Error::new(error.kind(), error.detail().to_owned()));
         }
-        creation.finish(place).await?;
+        creation.finish().await?;
         match read {
             // Where it could not be told before the body, the job tells it (MINT X18).
             Err(error) if error.kind() == Kind::TooLarge => Ok(()),

@@ -110,7 +110,7 @@ async fn typical_searches_are_answered_from_indexes_of_postgresql() {
             .await
             .unwrap();
     }
-    for statement in fill::statements(fill::Dialect::Postgres, 40_000) {
+    for statement in fill::statements(fill::Dialect::Postgres, 40_000, fill::Of::All) {
         index.writer.execute_unprepared(&statement).await.unwrap();
     }
     let code = FacilityCode::parse("F002").unwrap();

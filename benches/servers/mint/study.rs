@@ -1,10 +1,10 @@
 //! MINT: a study as one document and one stream, beside the same study over DICOMweb and beside nginx (MINT 17.2, for a study of
 //! 600 items of half a megabyte; aims that are times are for one item or one answer).
 
-use super::client::{Ask, all};
-use super::contender::Contender;
-use super::report::{Aim, Row};
-use super::{Bench, ct, median, read, store};
+use crate::servers::client::{Ask, all};
+use crate::servers::contender::Contender;
+use crate::servers::report::{Aim, Row};
+use crate::servers::{Bench, ct, median, read, store, thousands};
 
 /// Requests of each kind whose median is taken.
 const SAMPLES: usize = 20;
@@ -75,14 +75,14 @@ fn told(it: &Figures) -> String {
         it.dicomweb,
         it.document,
         it.again,
-        super::thousands(it.bytes),
+        thousands(it.bytes),
         it.alone,
         it.six
     )
 }
 
 /// The UUID that a server gave a study.
-async fn key_of(server: &Contender, study: &str) -> String {
+pub(super) async fn key_of(server: &Contender, study: &str) -> String {
     let mut ask = Ask::get(format!("/mint/studies?studyInstanceUID={study}"), "");
     ask.keep = true;
     let found = server.connect().await.ask(&ask).await.body;
@@ -108,7 +108,7 @@ async fn items_as_file(bench: &Bench, server: &Contender, uid: &str) -> String {
 /// MB/s, and ms until the first byte.
 async fn rate(server: &Contender, ask: &Ask) -> (f64, f64) {
     let taken = server.connect().await.ask(ask).await;
-    let megabytes = super::thousands(taken.bytes) / 1e3;
+    let megabytes = thousands(taken.bytes) / 1e3;
     (
         megabytes / taken.whole.as_secs_f64(),
         taken.first.as_secs_f64() * 1e3,
