@@ -153,3 +153,37 @@ async fn mint_z53_requests_that_do_not_wait_are_answered_in_turn() {
         assert_eq!(body, expected);
     }
 }
+
+/// Rows come by 250; a page that is full to the last may be the last.
+#[tokio::test]
+async fn mint_n10_a_study_of_exactly_two_pages_of_rows_has_every_item_once() {
+    let server = Server::start();
+    let token = server.reader("F001");
+    let files: Vec<_> = (1..=500)
+        .map(|number| {
+            let uid = format!("1.2.3.1.1.{number}");
+            let one = instance("1.2.3").uids("1.2.3.1", "1.2.3.1.1", &uid);
+            one.number(0x0028_0010, 2)
+                .number(0x0028_0011, 2)
+                .bytes(0x7FE0_0010, "OW", vec![7; 8])
+                .file()
+        })
+        .collect();
+    server.stored(&token, &files).await;
+    let uuid = uuid_of(&server, &token, "1.2.3.1").await;
+    // The first answer finds where the items lie, the second knows it.
+    for _ in 0..2 {
+        let path = format!("/mint/studies/{uuid}/DICOM/binaryitems/all");
+        let all = server.get(&path, &token).await;
+        assert_eq!(all.header("content-length"), all.body.len().to_string());
+        let parts = String::from_utf8_lossy(&all.body);
+        let numbers = parts.lines().filter_map(|line| {
+            line.strip_prefix("Content-ID: <")?
+                .split('@')
+                .next()?
+                .parse::<u32>()
+                .ok()
+        });
+        assert!(numbers.eq(0..500_u32));
+    }
+}
