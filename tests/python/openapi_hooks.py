@@ -24,7 +24,7 @@ for root in ("application/dicom", "application/dicom+json", "application/dicom+x
     schemathesis.serializer(f'multipart/related; type="{root}"')(serializer(root))
 
 
-@schemathesis.serializer("application/dicom", "application/dicom+xml")
+@schemathesis.serializer("application/dicom", "application/dicom+xml", "application/partial-upload")
 def file(ctx, value):
     return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
 

@@ -32,8 +32,9 @@ pub(super) async fn of_archive(
     request: HttpRequest,
 ) -> Result<HttpResponse> {
     let asked = Asked::read(request.query_string())?;
+    let seconds = asked.number("wait")?.unwrap_or(0);
     if let Some(after) = asked.value("after") {
-        return feed::page(&caller, &kura, &request, (&asked, after)).await;
+        return feed::page(&caller, &kura, &request, (&asked, after, seconds)).await;
     }
     let consolidate = asked.word("consolidate", &[("true", true), ("false", false)])?;
     let orders = [("asc", Order::OldestFirst), ("desc", Order::NewestFirst)];

@@ -48,12 +48,12 @@ struct FeedChange {
     time: String,
 }
 
-/// A page of what follows the cursor `after`; an empty one is before all changes.
+/// A page of what follows the cursor `after`; an empty one is before all changes. If nothing does, `seconds` are waited.
 pub(super) async fn page(
     caller: &Caller<DicomRead>,
     kura: &State,
     request: &HttpRequest,
-    (asked, after): (&Asked, &str),
+    (asked, after, seconds): (&Asked, &str, u64),
 ) -> Result<HttpResponse> {
     for name in ["since", "offset"] {
         if asked.value(name).is_some() {
@@ -63,7 +63,7 @@ pub(super) async fn page(
     }
     asked.word("order", &[("asc", ())])?;
     asked.word("consolidate", &[("false", ())])?;
-    let (limit, seconds) = (asked.limit()?, asked.number("wait")?.unwrap_or(0));
+    let limit = asked.limit()?;
     let offers = [Offer::single("text/xml"), Offer::single(JSON)];
     let accept = Accept::of(request.headers(), "");
     // Who takes neither has the document, as everywhere in MINT 1.

@@ -124,6 +124,8 @@ async fn mint_x12_f03_odd_cursors_and_foreign_tokens_are_refused() {
         "after=&offset=1",
         "after=&limit=x",
         "after=&wait=soon",
+        // Also where it is not used.
+        "wait=null",
     ] {
         let path = format!("/mint/changelog?{query}");
         let refused = server.get(&path, &token).await;
