@@ -5,6 +5,7 @@
 //! with the one statement that finds the study visible.
 
 use std::mem::size_of;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::kept::Kept;
@@ -90,6 +91,36 @@ impl Archive {
         };
         self.indexes.put(key, &index, cost);
         Ok(index)
+    }
+
+    /// The same with items in a range of numbers that the study has no more, as far as their objects are kept (MINT I05): who
+    /// holds an older document goes on with what it says.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if database or store do not answer.
+    pub async fn with_replaced(
+        &self,
+        access: &Access,
+        study: &MintStudy,
+        index: ItemIndex,
+        numbers: &Range<u64>,
+    ) -> Result<ItemIndex> {
+        let (catalog, study) = (self.catalog(access), study.at.study);
+        let replaced = catalog.items_replaced(study, numbers).await?;
+        if replaced.is_empty() {
+            return Ok(index);
+        }
+        let replaced = self.open(replaced).await?;
+        let scattered = if index.places.are_known() {
+            Vec::new()
+        } else {
+            let all = catalog.items_scattered(study).await?;
+            self.open(all).await?
+        };
+        Ok(ItemIndex {
+            layout: Arc::new(index.layout.with(&replaced)),
+            places: index.places.with(replaced, scattered),
+        })
     }
 
     /// All instances that have items, and about how many bytes of memory they take; `None` of a study that takes too many.

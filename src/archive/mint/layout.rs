@@ -24,7 +24,7 @@ const PAGE: u64 = 250;
 const MOST_PARTS: u64 = 4_000_000;
 
 /// The items of an instance.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Row {
     first: u32,
     count: u32,
@@ -32,7 +32,7 @@ struct Row {
 }
 
 /// The items of a study that a caller sees, by number.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Layout {
     rows: Vec<Row>,
     /// Numbers without a gap between them.
@@ -142,12 +142,22 @@ impl Layout {
         Self::of(rows)
     }
 
+    /// With the items of replaced objects besides. A number never means other bytes, so that it does not matter whose is counted.
+    pub(super) fn with(&self, replaced: &[Open]) -> Self {
+        let Self { mut rows, .. } = Self::of_opened(replaced);
+        rows.extend(self.rows.iter().cloned());
+        Self::of(rows)
+    }
+
     fn of(mut rows: Vec<Row>) -> Self {
         let mut layout = Self::default();
         // They come in order but for those that are scattered.
         rows.sort_by_key(|row| row.first);
         for row in rows {
-            layout.add(row);
+            let next = layout.rows.last().map_or(0, Row::end);
+            if let Some(row) = row.from(next) {
+                layout.add(row);
+            }
         }
         layout
     }
@@ -170,7 +180,7 @@ impl Layout {
             ItemList::All => self.spans.clone(),
             ItemList::Ranges(ranges) => ranges.clone(),
         };
-        if !spans.iter().all(|span| self.has(span)) {
+        if !self.has_all(list) {
             return Err(Error::not_found());
         }
         let parts = spans.iter().map(|span| span.end - span.start);
@@ -183,6 +193,14 @@ impl Layout {
             layout: Arc::clone(self),
             spans,
         })
+    }
+
+    /// Whether there is everything that a list names.
+    pub fn has_all(&self, list: &ItemList) -> bool {
+        match list {
+            ItemList::All => true,
+            ItemList::Ranges(ranges) => ranges.iter().all(|range| self.has(range)),
+        }
     }
 
     /// The first row that ends behind a number.
@@ -270,6 +288,24 @@ impl Row {
         u64::from(self.first).saturating_add(self.count.into())
     }
 
+    /// What is left of it from a number on.
+    fn from(self, next: u64) -> Option<Self> {
+        let known = u32::try_from(next.saturating_sub(self.first.into())).ok()?;
+        let count = self.count.checked_sub(known).filter(|left| *left > 0)?;
+        let lengths = match self.lengths {
+            Lengths::Each(mut all) => {
+                all.drain(..all.len().min(usize::try_from(known).ok()?));
+                Lengths::Each(all)
+            }
+            Lengths::Same(len) => Lengths::Same(len),
+        };
+        Some(Self {
+            first: self.first.checked_add(known)?,
+            count,
+            lengths,
+        })
+    }
+
     fn item(&self, number: u64) -> Option<Item> {
         let number = u32::try_from(number).ok()?;
         Some(Item {
@@ -309,6 +345,28 @@ mod tests {
         });
         let found = items.as_deref().map_err(Error::kind);
         assert_eq!(found, expected, "{list}");
+    }
+
+    #[test]
+    fn mint_i05_what_two_rows_have_counts_once() {
+        let rows = [
+            (4, 4, Lengths::Each(vec![4, 5, 1, 2])),
+            (0, 6, Lengths::Each(vec![10, 5, 5, 5, 4, 5])),
+            (2, 2, Lengths::Same(5)),
+            (6, 2, Lengths::Each(vec![1, 2])),
+            (7, 3, Lengths::Same(2)),
+        ];
+        let rows = rows.map(|(first, count, lengths)| Row {
+            first,
+            count,
+            lengths,
+        });
+        let layout = Arc::new(Layout::of(rows.to_vec()));
+        assert_eq!((layout.spans.len(), layout.spans[0].clone()), (1, 0..10));
+        let all = layout.choose(&ItemList::All).unwrap();
+        let found: Vec<_> = all.items().map(|item| item.len).collect();
+        assert_eq!(found, [10, 5, 5, 5, 4, 5, 1, 2, 2, 2]);
+        assert_eq!(all.into_items().count(), 10);
     }
 
     #[test]

@@ -28,6 +28,16 @@ impl ItemList {
         ranges.collect::<Result<_>>().map(Self::Ranges)
     }
 
+    /// From the lowest number that is named to behind the highest; `None` of everything.
+    pub fn span(&self) -> Option<Range<u64>> {
+        let Self::Ranges(ranges) = self else {
+            return None;
+        };
+        let start = ranges.iter().map(|range| range.start).min()?;
+        let end = ranges.iter().map(|range| range.end).max()?;
+        Some(start..end)
+    }
+
     /// The number of an item, if the list names one and no more.
     pub fn only(&self) -> Option<u64> {
         match self {
@@ -107,6 +117,8 @@ mod tests {
         }
         assert_eq!(ItemList::parse("all").unwrap(), ItemList::All);
         assert_eq!(ItemList::parse("all.dat").unwrap(), ItemList::All);
+        assert_eq!(ItemList::parse("all").unwrap().span(), None);
+        assert_eq!(ItemList::parse("7,2-3,4").unwrap().span(), Some(2..8));
         assert_eq!(ItemList::parse("3").unwrap().only(), Some(3));
         assert_eq!(ItemList::parse("3-4").unwrap().only(), None);
         assert_eq!(ItemList::parse("3,3").unwrap().only(), None);

@@ -86,6 +86,21 @@ impl Places {
             window,
         }
     }
+
+    /// With those of more instances, whatever their numbers; `scattered` are all of which the numbers do not follow each other,
+    /// where that was not known.
+    pub(super) fn with(self, more: Vec<Open>, scattered: Vec<Open>) -> Self {
+        let known = self.scattered.into_iter().flatten();
+        let more = scattered.into_iter().chain(more).map(Arc::new);
+        Self {
+            window: self.window,
+            scattered: Some(known.chain(more).collect()),
+        }
+    }
+
+    pub(super) fn are_known(&self) -> bool {
+        self.scattered.is_some()
+    }
 }
 
 impl Open {
@@ -146,7 +161,14 @@ impl Archive {
             return Ok(found);
         }
         let scattered = catalog.items_scattered(study).await?;
-        Ok(self::found(self.open(scattered).await?, number))
+        let found = self::found(self.open(scattered).await?, number);
+        if found.is_some() {
+            return Ok(found);
+        }
+        // Who holds an older document goes on with what it says (MINT I05).
+        let number_alone = number.into()..u64::from(number).saturating_add(1);
+        let replaced = catalog.items_replaced(study, &number_alone).await?;
+        Ok(self::found(self.open(replaced).await?, number))
     }
 
     /// A part of the bytes of an item.

@@ -47,7 +47,11 @@ pub(super) async fn retrieve(
     if let Some(number) = list.only() {
         return one(&kura, &access, &request, &study, number).await;
     }
-    let index = kura.archive.item_index(&access, &study).await?;
+    let mut index = kura.archive.item_index(&access, &study).await?;
+    if let Some(span) = list.span().filter(|_| !index.layout.has_all(&list)) {
+        let archive = &kura.archive;
+        index = archive.with_replaced(&access, &study, index, &span).await?;
+    }
     let layout = &index.layout;
     let chosen = layout.choose(&list).map_err(named)?;
     if let Some(only) = chosen.only() {

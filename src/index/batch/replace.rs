@@ -1,7 +1,7 @@
 //! An instance takes the place of another under its UID (T22): what is kept of the one that goes.
 //!
-//! Nothing is erased by a store. What was there stays in its pack, and `instance_history` says where (SH-11.5); it holds the
-//! pack as an instance does.
+//! Nothing is erased by a store. What was there stays in its pack, and `instance_history` says where (SH-11.5) and which items of
+//! MINT it had; it holds the pack as an instance does.
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 
@@ -9,6 +9,7 @@ use super::kept::KeptStudy;
 use super::{Batch, Fresh};
 use crate::error::{Error, Kind, Result};
 use crate::index::record::NewPack;
+use crate::model::OnConflict;
 
 /// Why an instance was replaced, as its history says.
 const BY_STORE: &str = "another object was stored under its SOP Instance UID";
@@ -39,6 +40,16 @@ const TAKEN_OVER: [&str; 10] = [
     "stored_at",
 ];
 
+/// And where what was there goes on being served, not only kept: so its items stay readable by number (MINT I05).
+const ITEMS: [&str; 6] = [
+    "frame_table",
+    "number_of_frames",
+    "first_item",
+    "item_count",
+    "item_table",
+    "item_numbers",
+];
+
 impl Batch<'_> {
     /// Puts `new` in the place of the instance of its key.
     pub(super) async fn replace(
@@ -59,9 +70,13 @@ impl Batch<'_> {
             .eq(study.id.0)
             .and(Expr::col("instance_id").eq(id.0));
         let mut columns = TAKEN_OVER.to_vec();
+        if self.policy == OnConflict::KeepBothVersions {
+            columns.extend(ITEMS);
+        }
+        let taken_over = columns.clone();
         columns.extend(["reason", "author", "replaced_at"]);
         let old = Query::select()
-            .columns(TAKEN_OVER)
+            .columns(taken_over)
             .expr(Expr::val(BY_STORE))
             .expr(Expr::val(self.author))
             .expr(Expr::val(self.now.0))

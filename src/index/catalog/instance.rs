@@ -60,15 +60,9 @@ impl Instance {
         self.blob.clone()
     }
 
-    /// The same instance with its bytes elsewhere; frames are those of other bytes.
-    pub(super) fn replaced(self, blob: BlobRef) -> Self {
-        Self {
-            byte_count: blob.range.end.saturating_sub(blob.range.start),
-            frame_table: None,
-            number_of_frames: None,
-            blob,
-            ..self
-        }
+    /// Its bytes are others than those of the row.
+    pub(super) fn lies_in(&mut self, blob: BlobRef) {
+        self.blob = blob;
     }
 
     pub(super) fn head(&self) -> (&str, &MetaPlace) {

@@ -1,16 +1,23 @@
 //! Binary items of a study: the instances that have them, by number (MINT 6).
 
+use std::ops::Range;
+
 use sea_orm::sea_query::{Expr, ExprTrait, Func, JoinType, Order, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, QueryResult};
 
 use super::instance::{Instance, select};
+use super::versions::earlier;
 use super::{Catalog, Visible};
 use crate::auth::Access;
 use crate::dicom::mint::numbers::Numbers;
 use crate::error::{Error, Result};
 use crate::index::row::{failed, get};
 use crate::index::visible::{At, Unread, basis};
-use crate::model::{SeriesUid, StudyId};
+use crate::model::{Class, SeriesUid, StudyId};
+
+/// Replaced objects that are looked through for an answer: each may have had any number above its lowest, where its numbers did
+/// not follow each other.
+const MOST_REPLACED: u64 = 10_000;
 
 /// An instance that is visible, with the numbers of its items.
 #[derive(Debug)]
@@ -91,21 +98,55 @@ impl Catalog<'_> {
         self.holders(all).await
     }
 
+    /// Objects that others replaced in visible instances of a study, with the numbers that their items had (MINT I05): those that
+    /// can have one of `numbers`. A number never means other bytes, so that any of them will do.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` if the database does not answer.
+    pub async fn items_replaced(
+        &self,
+        study: StudyId,
+        numbers: &Range<u64>,
+    ) -> Result<Vec<Holder>> {
+        let number = |of: u64| i64::try_from(of).unwrap_or(i64::MAX);
+        let end = Expr::col(("h", "first_item")).add(Expr::col(("h", "item_count")));
+        let reaches = end.gt(number(numbers.start));
+        let mut all = earlier();
+        with_numbers(&mut all, "h")
+            .and_where(Expr::col(("h", "study_id")).eq(study.0))
+            // In words, so that the partial index serves it.
+            .and_where(Expr::cust("h.first_item IS NOT NULL"))
+            .and_where(Expr::col(("h", "first_item")).lt(number(numbers.end)))
+            .and_where(Expr::col(("h", "item_count")).gt(0))
+            .and_where(Expr::col(("h", "item_numbers")).is_not_null().or(reaches))
+            .and_where(Expr::exists(basis(
+                self.access,
+                At::Series("r0"),
+                Unread::Hidden,
+            )))
+            // The same rows in the same order, so that an answer that is made of them is the same.
+            .order_by(("h", "first_item"), Order::Desc)
+            .order_by(("h", "instance_id"), Order::Asc)
+            .order_by(("h", "instance_version"), Order::Asc)
+            .limit(MOST_REPLACED);
+        let rows = self.index.reader.query_all(&all).await.map_err(failed)?;
+        let mut holders = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let instance = self.earlier_of(row)?;
+            // The series says which classes it has now.
+            let class = Class::of(instance.sop_class.as_str(), instance.frame_table.is_some());
+            if !self.access.unread().contains(class) {
+                holders.push(holder(row, instance)?);
+            }
+        }
+        Ok(holders)
+    }
+
     async fn holders(&self, mut page: SelectStatement) -> Result<Vec<Holder>> {
-        page.columns(
-            ["first_item", "item_count", "item_table", "item_numbers"].map(|it| ("i", it)),
-        );
+        with_numbers(&mut page, "i");
         let rows = self.index.reader.query_all(&page).await.map_err(failed)?;
-        let holder = |row| {
-            Ok(Holder {
-                instance: self.instance_of(row)?,
-                first: number_of(row, "first_item")?,
-                count: number_of(row, "item_count")?,
-                table: get(row, "item_table")?,
-                numbers: numbers_of(row)?,
-            })
-        };
-        rows.iter().map(holder).collect()
+        let of_row = |row| holder(row, self.instance_of(row)?);
+        rows.iter().map(of_row).collect()
     }
 
     /// What is known of the items of some visible instances of a study whose first item comes behind `after`; at most `limit`,
@@ -124,7 +165,6 @@ impl Catalog<'_> {
             .equals(("i", "pack_id"))
             .and(Expr::col(("b", "state")).eq("present"));
         let mut page = Query::select()
-            .columns(["first_item", "item_count", "item_table", "item_numbers"].map(|it| ("i", it)))
             .columns([
                 ("i", "frame_table"),
                 ("i", "number_of_frames"),
@@ -135,6 +175,7 @@ impl Catalog<'_> {
             .join_as(JoinType::InnerJoin, "pack_copy", "b", copy)
             .and_where(Expr::col(("i", "state")).eq("live"))
             .take();
+        with_numbers(&mut page, "i");
         if let Some(series) = &which.series {
             page.and_where(Expr::col(("r0", "series_instance_uid")).eq(series.as_str()));
         }
@@ -177,6 +218,22 @@ fn with_items(mut page: SelectStatement, access: &Access, study: StudyId) -> Sel
         )))
         .order_by(("i", "first_item"), Order::Asc)
         .take()
+}
+
+/// What rows of `alias` say of the numbers of their items.
+fn with_numbers<'a>(page: &'a mut SelectStatement, alias: &'static str) -> &'a mut SelectStatement {
+    let columns = ["first_item", "item_count", "item_table", "item_numbers"];
+    page.columns(columns.map(|it| (alias, it)))
+}
+
+fn holder(row: &QueryResult, instance: Visible<Instance>) -> Result<Holder> {
+    Ok(Holder {
+        instance,
+        first: number_of(row, "first_item")?,
+        count: number_of(row, "item_count")?,
+        table: get(row, "item_table")?,
+        numbers: numbers_of(row)?,
+    })
 }
 
 fn numbers_of(row: &QueryResult) -> Result<Option<Numbers>> {

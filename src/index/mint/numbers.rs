@@ -261,15 +261,17 @@ async fn are_crossed(tx: &DatabaseTransaction, study: StudyId, next: i32) -> Res
     Ok(get::<i64>(&row, "crossed")? > 0)
 }
 
-/// Takes the numbers that came with a study from its items again.
+/// Takes the numbers that came with a study from its items again, and from those that were replaced since.
 async fn take_numbers(tx: &DatabaseTransaction, study: StudyId) -> Result<()> {
-    let update = Query::update()
-        .table("instance")
-        .value("first_item", None::<i32>)
-        .and_where(Expr::col("study_id").eq(study.0))
-        .and_where(Expr::col("first_item").is_not_null())
-        .take();
-    tx.execute(&update).await.map_err(failed)?;
+    for table in ["instance", "instance_history"] {
+        let update = Query::update()
+            .table(table)
+            .value("first_item", None::<i32>)
+            .and_where(Expr::col("study_id").eq(study.0))
+            .and_where(Expr::col("first_item").is_not_null())
+            .take();
+        tx.execute(&update).await.map_err(failed)?;
+    }
     Ok(())
 }
 

@@ -22,6 +22,7 @@ mod legacy;
 mod legacy_update;
 mod meaning;
 mod metadata;
+mod replaced;
 mod search;
 mod streams;
 mod study;
