@@ -47,7 +47,8 @@ static MIGRATIONS: &[Row] = &[
     Row { version: 11, what: "upload_receipt", sqlite: text!("0011_upload_receipt.sqlite.sql"), postgres: text!("0011_upload_receipt.postgres.sql") },
     Row { version: 12, what: "change_feed", sqlite: text!("0012_change_feed.sqlite.sql"), postgres: text!("0012_change_feed.postgres.sql") },
     Row { version: 13, what: "mint_update", sqlite: text!("0013_mint_update.sqlite.sql"), postgres: text!("0013_mint_update.postgres.sql") },
-    Row { version: 14, what: "replaced_items", sqlite: text!("0014_replaced_items.sqlite.sql"), postgres: text!("0014_replaced_items.postgres.sql") },
+    Row { version: 14, what: "replaced_items", sqlite: text!("0014_replaced_items.sql"), postgres: text!("0014_replaced_items.sql") },
+    Row { version: 15, what: "replaced_items_statistics", sqlite: text!("0015_replaced_items_statistics.sqlite.sql"), postgres: None },
 ];
 
 /// The table in which the migrator notes what it has run.

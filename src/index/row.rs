@@ -146,12 +146,7 @@ pub(super) fn instance_uid(row: &QueryResult) -> Result<SopInstanceUid> {
 
 /// The SOP Class UID of a row.
 pub(super) fn sop_class_uid(row: &QueryResult) -> Result<SopClassUid> {
-    sop_class_uid_at(row, "sop_class_uid")
-}
-
-/// The SOP Class UID in a column of a row.
-pub(super) fn sop_class_uid_at(row: &QueryResult, column: &str) -> Result<SopClassUid> {
-    uid(SopClassUid::parse(&get::<String>(row, column)?))
+    uid(SopClassUid::parse(&get::<String>(row, "sop_class_uid")?))
 }
 
 /// A digest of a row.

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::read::{Piece, Place, Placed, Reading, at};
+use super::read::{Place, at};
+use super::reading::{Piece, Placed, Reading};
 use crate::archive::retrieve::ByteStream;
 use crate::error::{Error, Result};
 use crate::index::catalog::{Instance, Visible};

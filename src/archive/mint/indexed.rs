@@ -105,21 +105,15 @@ impl Archive {
         index: ItemIndex,
         numbers: &Range<u64>,
     ) -> Result<ItemIndex> {
-        let (catalog, study) = (self.catalog(access), study.at.study);
-        let replaced = catalog.items_replaced(study, numbers).await?;
+        let catalog = self.catalog(access);
+        let replaced = catalog.items_replaced(study.at.study, numbers).await?;
         if replaced.is_empty() {
             return Ok(index);
         }
         let replaced = self.open(replaced).await?;
-        let scattered = if index.places.are_known() {
-            Vec::new()
-        } else {
-            let all = catalog.items_scattered(study).await?;
-            self.open(all).await?
-        };
         Ok(ItemIndex {
             layout: Arc::new(index.layout.with(&replaced)),
-            places: index.places.with(replaced, scattered),
+            places: index.places.with(replaced),
         })
     }
 

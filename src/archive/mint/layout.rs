@@ -32,7 +32,7 @@ struct Row {
 }
 
 /// The items of a study that a caller sees, by number.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Layout {
     rows: Vec<Row>,
     /// Numbers without a gap between them.
@@ -180,7 +180,7 @@ impl Layout {
             ItemList::All => self.spans.clone(),
             ItemList::Ranges(ranges) => ranges.clone(),
         };
-        if !self.has_all(list) {
+        if !spans.iter().all(|span| self.has(span)) {
             return Err(Error::not_found());
         }
         let parts = spans.iter().map(|span| span.end - span.start);
@@ -193,14 +193,6 @@ impl Layout {
             layout: Arc::clone(self),
             spans,
         })
-    }
-
-    /// Whether there is everything that a list names.
-    pub fn has_all(&self, list: &ItemList) -> bool {
-        match list {
-            ItemList::All => true,
-            ItemList::Ranges(ranges) => ranges.iter().all(|range| self.has(range)),
-        }
     }
 
     /// The first row that ends behind a number.

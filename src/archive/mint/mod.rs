@@ -14,5 +14,6 @@ pub mod layout;
 pub mod list;
 mod number;
 pub mod read;
+pub mod reading;
 mod search;
 pub mod update;

@@ -21,7 +21,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::archive::mint::layout::{Chosen, Item};
-use crate::archive::mint::read::Piece;
+use crate::archive::mint::reading::Piece;
 use crate::dicom::mint::TYPE;
 use crate::http::digest;
 use crate::http::multipart::write::Boundary;

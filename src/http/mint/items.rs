@@ -48,12 +48,17 @@ pub(super) async fn retrieve(
         return one(&kura, &access, &request, &study, number).await;
     }
     let mut index = kura.archive.item_index(&access, &study).await?;
-    if let Some(span) = list.span().filter(|_| !index.layout.has_all(&list)) {
+    let mut chosen = index.layout.choose(&list);
+    if chosen
+        .as_ref()
+        .is_err_and(|error| error.kind() == Kind::NotFound)
+        && let Some(span) = list.span()
+    {
         let archive = &kura.archive;
         index = archive.with_replaced(&access, &study, index, &span).await?;
+        chosen = index.layout.choose(&list);
     }
-    let layout = &index.layout;
-    let chosen = layout.choose(&list).map_err(named)?;
+    let chosen = chosen.map_err(named)?;
     if let Some(only) = chosen.only() {
         return one(&kura, &access, &request, &study, only.number.into()).await;
     }
@@ -62,7 +67,7 @@ pub(super) async fn retrieve(
         respond::object_headers(&mut response);
         return Ok(response.finish());
     }
-    let mut stamp = Stamp::of_version(&study.at, &access).with(layout.digest());
+    let mut stamp = Stamp::of_version(&study.at, &access).with(index.layout.digest());
     if wants_related(&request) && digest::is_wanted(request.headers()) {
         stamp = stamp.in_form("with digests");
     }

@@ -60,11 +60,6 @@ impl Instance {
         self.blob.clone()
     }
 
-    /// Its bytes are others than those of the row.
-    pub(super) fn lies_in(&mut self, blob: BlobRef) {
-        self.blob = blob;
-    }
-
     pub(super) fn head(&self) -> (&str, &MetaPlace) {
         (&self.metadata_object, &self.meta)
     }
@@ -122,13 +117,19 @@ impl Catalog<'_> {
 /// The row of an instance from `study` `s0`, `series` `r0`, `instance` `i`, its pack and the epoch; the caller adds which,
 /// and the guard.
 pub(super) fn select() -> SelectStatement {
+    select_with("i", "b")
+}
+
+/// The same with the content of a row of `content`, which has the columns [`CONTENT`] and lies in the copy `copy`; the caller
+/// adds both. The head is that of the instance.
+pub(super) fn select_with(content: &'static str, copy: &'static str) -> SelectStatement {
     let series = Expr::col(("r0", "study_id")).equals(("s0", "study_id"));
     let instance = Cond::all()
         .add(Expr::col(("i", "study_id")).equals(("s0", "study_id")))
         .add(Expr::col(("i", "series_id")).equals(("r0", "series_id")))
         .add(Expr::col(("i", "state")).eq("live"));
     let pack = Expr::col(("p", "pack_id")).equals(("i", "pack_id"));
-    let copy = Cond::all()
+    let own_copy = Cond::all()
         .add(Expr::col(("b", "pack_id")).equals(("i", "pack_id")))
         .add(Expr::col(("b", "state")).eq("present"));
     let epoch = Expr::col(("e", "acl_epoch_id")).eq(1);
@@ -143,34 +144,40 @@ pub(super) fn select() -> SelectStatement {
             ]
             .map(|c| ("r0", c)),
         )
-        .columns(INSTANCE_COLUMNS.map(|column| ("i", column)))
+        .columns(KEPT.map(|column| ("i", column)))
+        .columns(CONTENT.map(|column| (content, column)))
         .column(("p", "base_url"))
-        .columns([("b", "object"), ("b", "metadata_object")])
+        .columns([(copy, "object"), ("b", "metadata_object")])
         .column(("e", "epoch"))
         .from_as("study", "s0")
         .join_as(JoinType::InnerJoin, "series", "r0", series)
         .join_as(JoinType::InnerJoin, "instance", "i", instance)
         .join_as(JoinType::InnerJoin, "pack", "p", pack)
-        .join_as(JoinType::InnerJoin, "pack_copy", "b", copy)
+        .join_as(JoinType::InnerJoin, "pack_copy", "b", own_copy)
         .join_as(JoinType::InnerJoin, "acl_epoch", "e", epoch)
         .take()
 }
 
-const INSTANCE_COLUMNS: [&str; 16] = [
+/// What is said of an instance whatever its content.
+const KEPT: [&str; 7] = [
     "sop_instance_uid",
-    "sop_class_uid",
-    "transfer_syntax_uid",
     "class",
-    "digest",
-    "pack_offset",
-    "byte_count",
-    "frame_table",
-    "number_of_frames",
     "instance_number",
     "meta_offset",
     "meta_length",
     "meta_json_start",
     "meta_json_length",
+];
+
+/// What is said of its content.
+const CONTENT: [&str; 9] = [
+    "sop_class_uid",
+    "transfer_syntax_uid",
+    "digest",
+    "pack_offset",
+    "byte_count",
+    "frame_table",
+    "number_of_frames",
     "stored_at",
     "instance_version",
 ];

@@ -132,7 +132,7 @@ impl Catalog<'_> {
         let rows = self.index.reader.query_all(&all).await.map_err(failed)?;
         let mut holders = Vec::with_capacity(rows.len());
         for row in &rows {
-            let instance = self.earlier_of(row)?;
+            let instance = self.instance_of(row)?;
             // The series says which classes it has now.
             let class = Class::of(instance.sop_class.as_str(), instance.frame_table.is_some());
             if !self.access.unread().contains(class) {

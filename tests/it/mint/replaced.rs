@@ -3,7 +3,7 @@
 use reqwest::Method;
 
 use super::create::{DOCUMENT, item, items, made, send};
-use super::items::read_by_lines;
+use super::items::{path, read_by_lines};
 use super::update::{
     binary, changed, example, item_of, metadata, of_instance, person, small, update,
 };
@@ -22,8 +22,7 @@ async fn replace(server: &Server, token: &str, (uuid, of): (&str, &str), pixels:
 }
 
 async fn list(server: &Server, token: &str, uuid: &str, list: &str) -> Answer {
-    let path = format!("/mint/studies/{uuid}/DICOM/binaryitems/{list}");
-    server.get(&path, token).await
+    server.get(&path(uuid, list), token).await
 }
 
 #[tokio::test]
@@ -62,10 +61,7 @@ async fn mint_i05_u39_what_was_replaced_stays_readable_by_number() {
     }
     // A list that broke off goes on, and is not sent again where it is known.
     let whole = list(&server, &token, &uuid, "0-6").await;
-    let (tag, path) = (
-        whole.header("etag"),
-        format!("/mint/studies/{uuid}/DICOM/binaryitems/0-6"),
-    );
+    let (tag, path) = (whole.header("etag"), path(&uuid, "0-6"));
     let rest = server
         .request(Method::GET, &path, &token)
         .header("range", "bytes=100-")

@@ -313,7 +313,9 @@ async fn mint_u38_an_item_of_several_is_replaced_and_the_others_keep_their_numbe
     changed(&job, "2");
     let told = metadata(&server, &token, &uuid).await;
     assert_eq!(values(&told, "bid"), ["5", "6", "1", "2"]);
+    // What was replaced stays readable too (MINT I05).
     for (number, bytes) in [
+        (0, item(0)),
         (1, item(1)),
         (2, item(2)),
         (3, item(3)),

@@ -1,6 +1,6 @@
 -- Items that an update or a store took out of a study's documents stay readable by number (MINT I05): an object that another
 -- replaced keeps the numbers of its items, as its row in instance had them.
--- Written by index/batch/replace.rs, read by index/catalog/replaced.rs. What was replaced before has none.
+-- Written by index/batch/replace.rs, read by index/catalog/items.rs and versions.rs. What was replaced before has none.
 
 ALTER TABLE instance_history ADD COLUMN frame_table BYTEA;
 ALTER TABLE instance_history ADD COLUMN number_of_frames BIGINT;
